@@ -1,0 +1,72 @@
+//! What the entry layer reads to decide in a few instructions that a call is not ours.
+//! Written here, read by C without locks (`struct pil_filter` in c/pil.h has the same layout).
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU8, Ordering};
+
+/// One mount point: no trailing slash, never freed once published.
+#[repr(C)]
+pub struct Prefix {
+    /// The bytes of the path (also NUL-terminated).
+    pub path: *const u8,
+    /// Their number.
+    pub len: u32,
+}
+
+/// The published state.
+#[repr(C)]
+pub struct Filter {
+    /// 0: nothing is ours, nothing to do.
+    pub armed: AtomicU32,
+    /// 1: relative paths are ours.
+    pub cwd_ours: AtomicU32,
+    /// Number of mappings of ours.
+    pub mappings: AtomicU32,
+    /// Length of `mounts`.
+    pub nmounts: AtomicU32,
+    /// The mount points.
+    pub mounts: AtomicPtr<Prefix>,
+    /// One byte a descriptor number ([`KERNEL`], [`OURS`], [`HIDDEN`]).
+    pub fds: AtomicPtr<AtomicU8>,
+    /// Length of `fds`.
+    pub nfds: AtomicU32,
+    /// Numbers from here on are ours (`PIL4DFS_FD=high`); 0: off.
+    pub high_base: AtomicU32,
+}
+
+/// A descriptor of the kernel's.
+pub const KERNEL: u8 = 0;
+/// A descriptor of ours.
+pub const OURS: u8 = 1;
+/// A descriptor that must look closed to the application (ours or libdaos's own).
+pub const HIDDEN: u8 = 2;
+
+/// The one filter of the process.
+#[no_mangle]
+pub static pil_filter: Filter = Filter {
+    armed: AtomicU32::new(0),
+    cwd_ours: AtomicU32::new(0),
+    mappings: AtomicU32::new(0),
+    nmounts: AtomicU32::new(0),
+    mounts: AtomicPtr::new(core::ptr::null_mut()),
+    fds: AtomicPtr::new(core::ptr::null_mut()),
+    nfds: AtomicU32::new(0),
+    high_base: AtomicU32::new(0),
+};
+
+/// Marks what a descriptor number is; numbers outside the map are left alone.
+pub fn mark_fd(fd: i32, what: u8) {
+    let map = pil_filter.fds.load(Ordering::Acquire);
+    if fd >= 0 && !map.is_null() && (fd as u32) < pil_filter.nfds.load(Ordering::Acquire) {
+        // SAFETY: the map has nfds entries and is never unmapped.
+        unsafe { (*map.add(fd as usize)).store(what, Ordering::Release) }
+    }
+}
+
+/// What a descriptor number is.
+pub fn fd_is(fd: i32) -> u8 {
+    let map = pil_filter.fds.load(Ordering::Acquire);
+    if fd >= 0 && !map.is_null() && (fd as u32) < pil_filter.nfds.load(Ordering::Acquire) {
+        // SAFETY: as above.
+        return unsafe { (*map.add(fd as usize)).load(Ordering::Acquire) };
+    }
+    KERNEL
+}
