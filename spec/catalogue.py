@@ -81,11 +81,6 @@ class Operation:
         return self.name
 
     @property
-    def variant(self):
-        """The name as a Rust enum variant: renameat2 -> Renameat2, rt_sigaction -> RtSigaction."""
-        return "".join(part.capitalize() for part in self.name.split("_"))
-
-    @property
     def in_rust(self):
         """Served by a function of its own in the VFS."""
         if self.level not in ("full", "partial") or self.has("signal"):

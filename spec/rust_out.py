@@ -1,17 +1,15 @@
 """Writes ops.rs: operation numbers, names, report counters and the dispatch match."""
 
-import catalogue
-
 HEAD = """\
 // Made by spec/generate.py from spec/calls.tbl. Do not edit.
 
 use crate::process::Process;
 use crate::{Op, Reject};
 
-/// A general operation: what every libc symbol and kernel call of the catalogue lowers to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(i32)]
-pub enum OpId {
+/// The number of a general operation: what every libc symbol and kernel call of the catalogue
+/// lowers to. The same numbers are in the C entry's ops.h.
+pub type OpId = i32;
+
 """
 
 
@@ -19,57 +17,40 @@ def ops(operations):
     """The text of ops.rs."""
     out = [HEAD]
     for number, op in enumerate(operations):
-        out.append(f"    /// `{op.name}({', '.join(op.args)})`" + (f": {op.note}" if op.note else "") + "\n")
-        out.append(f"    {op.variant} = {number},\n")
-    out.append("}\n\n")
-    out.append(f"/// How many operations there are.\npub const OP_COUNT: usize = {len(operations)};\n\n")
-    out.append("/// Every operation, in the order of its number.\npub const ALL: [OpId; OP_COUNT] = [\n")
-    out += [f"    OpId::{op.variant},\n" for op in operations]
-    out.append("];\n\n")
+        out.append(f"/// `{op.name}({', '.join(op.args)})`" + (f": {op.note}" if op.note else "") + "\n")
+        out.append(f"pub const {op.ident}: OpId = {number};\n")
+    out.append(f"\n/// How many operations there are.\npub const OP_COUNT: usize = {len(operations)};\n\n")
     out.append("/// The name of each operation, in the order of its number.\npub const NAMES: [&str; OP_COUNT] = [\n")
     out += [f"    \"{op.name}\",\n" for op in operations]
     out.append("];\n\n")
+    out.append(NAME)
     out += counters(operations)
-    out += impl(operations)
     out += dispatch(operations)
     return "".join(out)
 
 
-def counters(operations):
-    """The D_IL_REPORT rows and the function that picks one for a call."""
-    out = ["/// A row of the `D_IL_REPORT` summary.\n#[derive(Clone, Copy, Debug, PartialEq, Eq)]\n#[repr(usize)]\npub enum Counter {\n"]
-    out += [f"    /// `[{name:<7}]`\n    {name.capitalize()},\n" for name in catalogue.COUNTERS]
-    out.append("}\n\n/// The names of the rows, in the order the summary prints them.\n")
-    out.append(f"pub const COUNTERS: [&str; {len(catalogue.COUNTERS)}] = [\n")
-    out += [f"    \"{name}\",\n" for name in catalogue.COUNTERS]
-    out.append("];\n\n")
-    out.append("/// The row that counts this call, if any.\npub fn counter(op: OpId, a: &[i64; 6]) -> Option<Counter> {\n    match op {\n")
-    for op in operations:
-        if op.report_if:
-            name, arg, const = op.report_if
-            out.append(f"        OpId::{op.variant} if a[{arg}] & i64::from(libc::{const}) != 0 => Some(Counter::{name.capitalize()}),\n")
-        if op.report:
-            out.append(f"        OpId::{op.variant} => Some(Counter::{op.report.capitalize()}),\n")
-    out.append("        _ => { let _ = a; None }\n    }\n}\n\n")
-    return out
-
-
-def impl(operations):
-    """Conversions of the operation number."""
-    del operations
-    return ["""impl OpId {
-    /// The operation with this number.
-    pub fn from_raw(number: i32) -> Option<OpId> {
-        ALL.get(usize::try_from(number).ok()?).copied()
-    }
-
-    /// Its name in spec/calls.tbl.
-    pub fn name(self) -> &'static str {
-        NAMES[self as usize]
-    }
+NAME = """\
+/// The name of an operation, or `"?"`.
+pub fn name(op: OpId) -> &'static str {
+    usize::try_from(op).ok().and_then(|n| NAMES.get(n)).copied().unwrap_or("?")
 }
 
-"""]
+"""
+
+
+def counters(operations):
+    """The functions that pick the D_IL_REPORT row of an operation and of one call of it."""
+    out = ["/// The `D_IL_REPORT` row of an operation, if any.\npub fn report(op: OpId) -> Option<&'static str> {\n    match op {\n"]
+    out += [f"        {op.ident} => Some(\"{op.report}\"),\n" for op in operations if op.report]
+    out.append("        _ => None,\n    }\n}\n\n")
+    out.append("/// The row of one call: some operations count by their flags.\n"
+               "pub fn report_call(op: OpId, a: &[i64; 6]) -> Option<&'static str> {\n    match op {\n")
+    for op in operations:
+        if op.report_if:
+            counter, arg, const = op.report_if
+            out.append(f"        {op.ident} if a[{arg}] & i64::from(libc::{const}) != 0 => Some(\"{counter}\"),\n")
+    out.append("        _ => report(op),\n    }\n}\n\n")
+    return out
 
 
 def dispatch(operations):
@@ -78,7 +59,7 @@ def dispatch(operations):
            "pub fn dispatch(process: &'static Process, op: OpId, a: [i64; 6]) -> Op<i64> {\n    match op {\n"]
     for op in operations:
         if op.in_rust:
-            out.append(f"        OpId::{op.variant} => crate::ops::{op.ident}(process, a),\n")
+            out.append(f"        {op.ident} => crate::ops::{op.ident}(process, a),\n")
     for op in operations:
         if op.level == "errno":
             out.append(errno_arm(op))
@@ -99,7 +80,7 @@ def errno_arm(op):
         elif word == "path":
             places.append(("i64::from(libc::AT_FDCWD)", f"a[{numbers[0]}]"))
     if not places:
-        return f"        OpId::{op.variant} => Err(Reject::Errno({value})),\n"
+        return f"        {op.ident} => Err(Reject::Errno({value})),\n"
     body = "?;\n            ".join(
         f"crate::ops::refuse(process, {dirfd}, {path}, {value})" for dirfd, path in places[:1])
     if len(places) > 1:
@@ -107,4 +88,4 @@ def errno_arm(op):
         body = (f"match crate::ops::refuse(process, {first[0]}, {first[1]}, {value}) {{\n"
                 f"            Err(Reject::NotOurs) => crate::ops::refuse(process, {second[0]}, {second[1]}, {value}),\n"
                 f"            answer => answer,\n        }}")
-    return f"        OpId::{op.variant} => {body},\n"
+    return f"        {op.ident} => {body},\n"
