@@ -1,0 +1,258 @@
+//! The product's own heap: size classes over anonymous mappings.
+//!
+//! The application's malloc must not be used: an allocator may call mmap under its own lock, and a
+//! call of ours may have interrupted it. Signal handlers never run while these locks are held
+//! (they are deferred while a call is ours), so plain spin locks cannot deadlock a thread with itself;
+//! fork takes them all ([`Arena::lock_all`]).
+use std::alloc::{GlobalAlloc, Layout};
+use std::ptr::null_mut;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+use vfs::{call, kernel};
+
+/// Block sizes; each is a multiple of 16, so that every block is aligned to 16.
+const CLASSES: [usize; 21] = [
+    16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096, 6144, 8192,
+    16384, 32768, 65536,
+];
+/// What one refill takes from the kernel, bytes.
+const CHUNK: usize = 1 << 20;
+const PAGE: usize = 4096;
+
+/// A lock that spins, yielding: held for a few instructions only.
+struct Spin(AtomicBool);
+
+impl Spin {
+    const fn new() -> Spin {
+        Spin(AtomicBool::new(false))
+    }
+
+    fn lock(&self) {
+        while self.0.compare_exchange_weak(false, true, Ordering::Acquire, Ordering::Relaxed).is_err() {
+            if self.0.load(Ordering::Relaxed) {
+                // SAFETY: sched_yield has no arguments.
+                let _ = unsafe { call!(SYS_sched_yield,) };
+            }
+        }
+    }
+
+    fn unlock(&self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+/// The free blocks of one size, linked through their first word.
+struct Class {
+    lock: Spin,
+    free: AtomicPtr<u8>,
+}
+
+/// The heap.
+pub struct Arena {
+    classes: [Class; CLASSES.len()],
+    bump_lock: Spin,
+    bump: AtomicPtr<u8>,
+    bump_left: AtomicUsize,
+}
+
+impl Arena {
+    /// An empty heap; the first allocation maps a chunk.
+    pub const fn new() -> Arena {
+        Arena {
+            classes: [const { Class { lock: Spin::new(), free: AtomicPtr::new(null_mut()) } };
+                CLASSES.len()],
+            bump_lock: Spin::new(),
+            bump: AtomicPtr::new(null_mut()),
+            bump_left: AtomicUsize::new(0),
+        }
+    }
+
+    /// Takes every lock, for the time of a fork.
+    pub fn lock_all(&self) {
+        self.classes.iter().for_each(|c| c.lock.lock());
+        self.bump_lock.lock();
+    }
+
+    /// Gives every lock back, in parent and child.
+    pub fn unlock_all(&self) {
+        self.bump_lock.unlock();
+        self.classes.iter().rev().for_each(|c| c.lock.unlock());
+    }
+
+    /// One block of class `index`: a freed one, or a fresh one.
+    fn take(&self, index: usize) -> *mut u8 {
+        let class = &self.classes[index];
+        class.lock.lock();
+        let block = class.free.load(Ordering::Relaxed);
+        if !block.is_null() {
+            // SAFETY: a free block holds the pointer to the next one.
+            class.free.store(unsafe { block.cast::<*mut u8>().read() }, Ordering::Relaxed);
+        }
+        class.lock.unlock();
+        if block.is_null() {
+            self.carve(CLASSES[index])
+        } else {
+            block
+        }
+    }
+
+    /// A fresh block from the current chunk. The rest of a chunk that is too small is given up.
+    fn carve(&self, size: usize) -> *mut u8 {
+        self.bump_lock.lock();
+        if self.bump_left.load(Ordering::Relaxed) < size {
+            let chunk = map(CHUNK);
+            if chunk.is_null() {
+                self.bump_lock.unlock();
+                return null_mut();
+            }
+            self.bump.store(chunk, Ordering::Relaxed);
+            self.bump_left.store(CHUNK, Ordering::Relaxed);
+        }
+        let block = self.bump.load(Ordering::Relaxed);
+        // SAFETY: at least `size` bytes are left in the chunk.
+        self.bump.store(unsafe { block.add(size) }, Ordering::Relaxed);
+        self.bump_left.fetch_sub(size, Ordering::Relaxed);
+        self.bump_lock.unlock();
+        block
+    }
+}
+
+/// The class that holds `layout`, or `None` for what is mapped on its own.
+fn class_of(layout: Layout) -> Option<usize> {
+    if layout.align() > 16 {
+        return None;
+    }
+    let index = CLASSES.partition_point(|&size| size < layout.size());
+    (index < CLASSES.len()).then_some(index)
+}
+
+fn map(len: usize) -> *mut u8 {
+    // SAFETY: an anonymous mapping at an address of the kernel's choice.
+    let r = unsafe {
+        call!(SYS_mmap, 0, len, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0)
+    };
+    r.map_or(null_mut(), |p| p as usize as *mut u8)
+}
+
+fn pages(len: usize) -> usize {
+    len.div_ceil(PAGE) * PAGE
+}
+
+/// A mapping of its own, aligned as asked.
+fn map_aligned(layout: Layout) -> *mut u8 {
+    let (len, align) = (pages(layout.size().max(1)), layout.align().max(PAGE));
+    if align == PAGE {
+        return map(len);
+    }
+    let base = map(len + align) as usize;
+    if base == 0 {
+        return null_mut();
+    }
+    let start = base.next_multiple_of(align);
+    unmap(base, start - base);
+    unmap(start + len, base + align - start);
+    start as *mut u8
+}
+
+fn unmap(addr: usize, len: usize) {
+    if len > 0 {
+        // SAFETY: the range is a mapping of this heap that nobody uses any more.
+        let _ = unsafe { call!(SYS_munmap, addr, len) };
+    }
+}
+
+// SAFETY: blocks are disjoint, at least as large as asked and aligned: classes to 16 bytes, anything
+// stricter is mapped on its own.
+unsafe impl GlobalAlloc for Arena {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        match class_of(layout) {
+            Some(index) => self.take(index),
+            None => map_aligned(layout),
+        }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        let Some(index) = class_of(layout) else {
+            return unmap(block as usize, pages(layout.size().max(1)));
+        };
+        let class = &self.classes[index];
+        class.lock.lock();
+        // SAFETY: the caller gives the block up; it is at least 16 bytes.
+        unsafe { block.cast::<*mut u8>().write(class.free.load(Ordering::Relaxed)) };
+        class.free.store(block, Ordering::Relaxed);
+        class.lock.unlock();
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: the size is not zero and does not overflow, by the caller's contract.
+        let wanted = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
+        match (class_of(layout), class_of(wanted)) {
+            (Some(a), Some(b)) if a == b => return block,
+            (None, None) if layout.align() <= PAGE => {
+                // SAFETY: the block is a mapping of pages(layout.size()) bytes of ours.
+                let moved = unsafe {
+                    call!(SYS_mremap, block, pages(layout.size()), pages(size), libc::MREMAP_MAYMOVE)
+                };
+                return moved.map_or(null_mut(), |p| p as usize as *mut u8);
+            }
+            _ => {}
+        }
+        // SAFETY: both blocks are valid for the smaller of the two sizes.
+        unsafe {
+            let fresh = self.alloc(wanted);
+            if !fresh.is_null() {
+                std::ptr::copy_nonoverlapping(block, fresh, layout.size().min(size));
+                self.dealloc(block, layout);
+            }
+            fresh
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_are_disjoint_aligned_and_reused() {
+        let arena = Arena::new();
+        let layouts: Vec<Layout> = [1, 16, 17, 100, 4096, 65536, 65537, 1 << 20]
+            .iter()
+            .flat_map(|&s| [8, 16, 64, 8192].map(|a| Layout::from_size_align(s, a).unwrap()))
+            .collect();
+        let blocks: Vec<*mut u8> = layouts
+            .iter()
+            .map(|&l| {
+                // SAFETY: a layout of non-zero size.
+                let p = unsafe { arena.alloc(l) };
+                assert!(!p.is_null() && p as usize % l.align() == 0);
+                // SAFETY: the block is as large as its layout.
+                unsafe { p.write_bytes(0xa5, l.size()) };
+                p
+            })
+            .collect();
+        for (p, l) in blocks.iter().zip(&layouts) {
+            // SAFETY: allocated above with this layout.
+            unsafe { arena.dealloc(*p, *l) };
+        }
+        let l = Layout::from_size_align(100, 8).unwrap();
+        // SAFETY: a layout of non-zero size.
+        let again = unsafe { arena.alloc(l) };
+        assert!(blocks.contains(&again), "a freed block is used again");
+    }
+
+    #[test]
+    fn realloc_keeps_the_bytes_across_classes_and_mappings() {
+        let arena = Arena::new();
+        let mut size = 10usize;
+        // SAFETY: sizes are not zero; each block is used only until its realloc.
+        unsafe {
+            let mut p = arena.alloc(Layout::from_size_align_unchecked(size, 8));
+            (0..10).for_each(|i| p.add(i).write(i as u8));
+            for next in [20, 100, 5000, 70000, 300000, 80000, 40000, 12] {
+                p = arena.realloc(p, Layout::from_size_align_unchecked(size, 8), next);
+                size = next;
+                assert!((0..10).all(|i| p.add(i).read() == i as u8));
+            }
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! The door between the entry layer and the VFS.
+use crate::boundary::boundary;
+use crate::report;
+use vfs::process::Process;
+use vfs::{catalogue, Reject};
+
+/// "Make the call yourself": the entry layer's sentinel (`PIL_NOT_OURS`).
+pub const NOT_OURS: i64 = i64::MIN;
+
+const EIO: i64 = -(libc::EIO as i64);
+
+/// Serves a general operation: its value, `-errno`, or [`NOT_OURS`].
+/// Runs with depth raised, signals deferred and errno saved by the caller.
+///
+/// # Safety
+/// `args` points to six words, the operation's arguments as the application gave them.
+#[no_mangle]
+pub unsafe extern "C" fn pil_dispatch(op: i32, args: *const [i64; 6]) -> i64 {
+    boundary(EIO, || {
+        let Some(process) = Process::get() else { return NOT_OURS };
+        // SAFETY: the caller passes six words.
+        let args = unsafe { *args };
+        match catalogue::dispatch(process, op, args) {
+            Ok(value) => counted(op, &args, value),
+            Err(Reject::Errno(e)) => counted(op, &args, -i64::from(e.0)),
+            Err(Reject::NotOurs) => NOT_OURS,
+        }
+    })
+}
+
+/// The after-step of a call the kernel answered with `ret` (births, failed path calls, changed ids):
+/// what to hand to the application instead.
+///
+/// # Safety
+/// As for [`pil_dispatch`].
+#[no_mangle]
+pub unsafe extern "C" fn pil_after(op: i32, args: *const [i64; 6], ret: i64) -> i64 {
+    boundary(ret, || {
+        let Some(process) = Process::get() else { return ret };
+        // SAFETY: the caller passes six words.
+        vfs::ops::after(process, op, unsafe { *args }, ret)
+    })
+}
+
+fn counted(op: i32, args: &[i64; 6], value: i64) -> i64 {
+    if let Some(row) = catalogue::report(op).and_then(|name| report_row(name, op, args)) {
+        report::count(row);
+    }
+    value
+}
+
+/// The report's row of a call: opening a directory counts as `opendir`, `unlinkat(AT_REMOVEDIR)` as `rmdir`.
+fn report_row(name: &str, op: i32, args: &[i64; 6]) -> Option<usize> {
+    let name = match name {
+        "open" if op == catalogue::openat && args[2] & i64::from(libc::O_DIRECTORY) != 0 => "opendir",
+        "unlink" if op == catalogue::unlinkat && args[2] & i64::from(libc::AT_REMOVEDIR) != 0 => "rmdir",
+        name => name,
+    };
+    report::row(name)
+}
