@@ -6,6 +6,7 @@ use crate::mount::Mount;
 use dfs::{Attr, Kind, Object, ObjectId};
 use std::collections::HashMap;
 use std::ffi::CString;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 /// One object of a mount.
@@ -20,6 +21,17 @@ pub struct Node {
     pub kind: Kind,
     /// Where its entry is.
     pub place: Mutex<Place>,
+    /// Open file descriptions of it in this process; kept by `file::OpenFile`.
+    pub opens: AtomicU32,
+    /// Another process shares a description of it that was closed here: it is not ours to destroy.
+    pub elsewhere: AtomicBool,
+}
+
+impl Node {
+    /// True while a descriptor of this process stands on it (the dcache alone does not count).
+    pub fn is_open(&self) -> bool {
+        self.opens.load(Ordering::Acquire) > 0
+    }
 }
 
 /// The entry of a node.
@@ -69,7 +81,15 @@ impl NodeIndex {
             return node;
         }
         let place = Mutex::new(Place { parent, name, gone: None });
-        let node = Arc::new(Node { mount, object, oid, kind, place });
+        let node = Arc::new(Node {
+            mount,
+            object,
+            oid,
+            kind,
+            place,
+            opens: AtomicU32::new(0),
+            elsewhere: AtomicBool::new(false),
+        });
         map.insert(key(mount, oid), Arc::downgrade(&node));
         if map.len() % 1024 == 0 {
             map.retain(|_, n| n.strong_count() > 0);
