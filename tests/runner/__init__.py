@@ -1,0 +1,1 @@
+"""The test runner: one module per noun, one per suite; `tests/run` is its face."""

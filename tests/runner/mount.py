@@ -1,0 +1,87 @@
+"""A mount to test on: a fresh store of the embedded provider and the way into it."""
+
+import os
+import shutil
+
+from . import base
+
+
+def missing():
+    """What the build has not produced yet, in words; empty when all is there."""
+    wanted = ["pil4dfs", "pil4dfs-embedded", "libpil4dfs.so.0", "embedded/libdaos.so.2"]
+    gone = [name for name in wanted if not os.path.exists(os.path.join(base.BUILD, name))]
+    return f"not built yet: {', '.join(gone)} (in {base.BUILD})" if gone else ""
+
+
+class Products:
+    """The built files, in a place that the ordinary user can reach."""
+
+    def __init__(self, scratch, identities):
+        self.top = base.BUILD
+        reach = ["test", "-x", os.path.join(base.BUILD, "pil4dfs")]
+        if missing() or all(base.run(reach, who).status == 0 for who in identities):
+            return
+        self.top = os.path.join(scratch.top, "build")
+        os.mkdir(self.top, 0o755)
+        for name in os.listdir(base.BUILD):
+            if name == "embedded":
+                shutil.copytree(os.path.join(base.BUILD, name), os.path.join(self.top, name), symlinks=True)
+            elif name in ("pil4dfs", "pil4dfs-embedded") or (
+                name.startswith("libpil4dfs.so") and not name.endswith(".p")
+            ):
+                shutil.copy2(os.path.join(base.BUILD, name), self.top, follow_symlinks=False)
+
+    def path(self, name):
+        return os.path.join(self.top, name)
+
+
+class Mount:
+    """One store, one mount; `command` wraps what is to run below it."""
+
+    def __init__(self, products, identity, directory):
+        self.products, self.identity = products, identity
+        self.store = os.path.join(directory, "store")
+        self.rundir = os.path.join(directory, "run")
+        # Where the guest starts: must be as empty afterwards as before.
+        self.cwd = os.path.join(directory, "cwd")
+        for path in (self.store, self.rundir, self.cwd):
+            os.mkdir(path, 0o700)
+            identity.own(path)
+
+    def create(self):
+        """Pool and container; answers an error text or nothing."""
+        tool = [self.products.path("pil4dfs-embedded"), "--root", self.store]
+        for words in (["pool", "create", "pool"], ["cont", "create", "pool", "cont"]):
+            outcome = base.run(tool + words, self.identity)
+            if outcome.status != 0:
+                return f"pil4dfs-embedded {' '.join(words)}: {outcome.says()}"
+        return ""
+
+    def command(self, argv):
+        head = [self.products.path("pil4dfs"), "run", "--embedded", self.store]
+        return head + ["--pool", "pool", "--cont", "cont", "--mount", base.MOUNT, "--"] + list(argv)
+
+    def env(self, **more):
+        return base.clean_env(PIL4DFS_RUNDIR=self.rundir, **more)
+
+    def preload_env(self, **more):
+        """The variables that `pil4dfs run` sets, for those who start the guest themselves."""
+        return self.env(
+            LD_PRELOAD=self.products.path("libpil4dfs.so.0"),
+            D_IL_MOUNT_POINT=base.MOUNT,
+            D_IL_POOL="pool",
+            D_IL_CONTAINER="cont",
+            PIL4DFS_DAOS_DIR=self.products.path("embedded"),
+            PIL4DFS_EMBEDDED_ROOT=self.store,
+            **more,
+        )
+
+    def run(self, argv, timeout=60, **env):
+        return base.run(self.command(argv), self.identity, self.env(**env), self.cwd, timeout)
+
+    def leaks(self):
+        """Files where none may ever appear: the guest's kernel cwd and the mount point."""
+        found = [os.path.join(self.cwd, name) for name in os.listdir(self.cwd)]
+        if os.path.lexists(base.MOUNT):
+            found += [base.MOUNT] + [os.path.join(base.MOUNT, name) for name in os.listdir(base.MOUNT)]
+        return f"appeared in the kernel: {', '.join(found)}" if found else ""

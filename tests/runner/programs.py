@@ -1,0 +1,42 @@
+"""Compiles the C programs of the tests, each by one rule, into build/tests/."""
+
+import concurrent.futures
+import glob
+import os
+import subprocess
+
+from . import base
+
+WARNINGS = ["-Wall", "-Wextra", "-Werror"]
+FLAGS = ["-std=gnu11", "-O2", "-g", "-D_GNU_SOURCE"]
+OUT = os.path.join(base.BUILD, "tests")
+
+
+def _stale(binary, sources):
+    if not os.path.exists(binary):
+        return True
+    made = os.stat(binary).st_mtime
+    return any(os.stat(source).st_mtime > made for source in sources)
+
+
+def compile_one(source, extra=(), name=None, compiler="gcc"):
+    """One program; answers (path, error text)."""
+    directory = os.path.join(OUT, os.path.basename(os.path.dirname(source)))
+    os.makedirs(directory, exist_ok=True)
+    binary = os.path.join(directory, name or os.path.splitext(os.path.basename(source))[0])
+    headers = glob.glob(os.path.join(base.TESTS, "conform", "*.h"))
+    if not _stale(binary, [source] + headers):
+        return binary, ""
+    include = ["-I", os.path.join(base.TESTS, "conform")]
+    command = [compiler, *FLAGS, *WARNINGS, *include, "-o", binary, source, *extra, "-pthread", "-ldl"]
+    env = dict(os.environ, CCACHE_DISABLE="1")
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=env, check=False)
+    return binary, done.stdout.decode(errors="replace") if done.returncode else ""
+
+
+def conform(pattern="*"):
+    """name -> (binary, error) of all conformance programs."""
+    sources = sorted(glob.glob(os.path.join(base.TESTS, "conform", pattern + ".c")))
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        made = list(pool.map(compile_one, sources))
+    return {os.path.splitext(os.path.basename(s))[0]: m for s, m in zip(sources, made)}

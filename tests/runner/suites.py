@@ -1,0 +1,34 @@
+"""The list of suites, in the order in which they run."""
+
+import dataclasses
+import glob
+import os
+
+from . import base, conform
+
+
+@dataclasses.dataclass
+class Suite:
+    name: str
+    tests: object
+    needs_build: bool = True
+    needs_programs: bool = False
+
+    def may_match(self, patterns):
+        """Whether a pattern could choose a test of this suite."""
+        if not patterns:
+            return True
+        heads = [pattern.split("/", 1)[0] for pattern in patterns]
+        names = [suite.name for suite in ALL]
+        return any(head == self.name or head not in names for head in heads)
+
+
+def program_names():
+    sources = sorted(glob.glob(os.path.join(base.TESTS, "conform", "*.c")))
+    return {os.path.splitext(os.path.basename(source))[0]: ("", "") for source in sources}
+
+
+ALL = [
+    Suite("conform-native", conform.native, needs_build=False, needs_programs=True),
+    Suite("conform-mount", conform.mounted, needs_programs=True),
+]
