@@ -1,6 +1,9 @@
 //! What the entry layer reads to decide in a few instructions that a call is not ours.
 //! Written here, read by C without locks (`struct pil_filter` in c/pil.h has the same layout).
-use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU8, Ordering};
+//! A byte that says [`OURS`] means "ask": the table has the last word, and a `vfork` child marks
+//! its own numbers here too.
+use crate::{call, Errno};
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU8, Ordering};
 
 /// One mount point: no trailing slash, never freed once published.
 #[repr(C)]
@@ -52,12 +55,42 @@ pub static pil_filter: Filter = Filter {
     high_base: AtomicU32::new(0),
 };
 
+/// One past the highest number ever marked, so that walks over the map stay short.
+static END: AtomicI32 = AtomicI32::new(0);
+
+/// Maps the byte map for every number the hard `RLIMIT_NOFILE` allows (at least 1 Mi); pages cost
+/// memory only when touched. The second call does nothing. `ENOMEM`.
+pub fn reserve() -> Result<(), Errno> {
+    if !pil_filter.fds.load(Ordering::Acquire).is_null() {
+        return Ok(());
+    }
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the kernel fills the struct.
+    unsafe { call!(SYS_prlimit64, 0, libc::RLIMIT_NOFILE, 0, &raw mut limit) }?;
+    let len = limit.rlim_max.clamp(1 << 20, 1 << 30);
+    let prot = libc::PROT_READ | libc::PROT_WRITE;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    // SAFETY: a new anonymous mapping.
+    let map = unsafe { call!(SYS_mmap, 0, len, prot, flags, -1, 0) }?;
+    pil_filter.nfds.store(len as u32, Ordering::Release);
+    pil_filter.fds.store(map as usize as *mut AtomicU8, Ordering::Release);
+    Ok(())
+}
+
+/// One past the highest number that was ever marked.
+pub fn end() -> i32 {
+    END.load(Ordering::Acquire)
+}
+
 /// Marks what a descriptor number is; numbers outside the map are left alone.
 pub fn mark_fd(fd: i32, what: u8) {
     let map = pil_filter.fds.load(Ordering::Acquire);
     if fd >= 0 && !map.is_null() && (fd as u32) < pil_filter.nfds.load(Ordering::Acquire) {
         // SAFETY: the map has nfds entries and is never unmapped.
         unsafe { (*map.add(fd as usize)).store(what, Ordering::Release) }
+        if what != KERNEL {
+            END.fetch_max(fd + 1, Ordering::AcqRel);
+        }
     }
 }
 

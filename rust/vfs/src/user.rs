@@ -13,6 +13,14 @@ pub struct Hooks {
     pub probe_write: unsafe extern "C" fn(*mut u8, usize) -> i64,
     /// `pil_copy_path`: length without NUL, `-EFAULT` or `-ENAMETOOLONG`.
     pub copy_path: unsafe extern "C" fn(*mut u8, *const u8, usize) -> i64,
+    /// `pil_depth`: above 0 a call is made by us or by libdaos beneath us.
+    pub depth: unsafe extern "C" fn() -> u32,
+}
+
+/// True when the call being served was made beneath us (by libdaos or what it loads).
+pub fn beneath() -> bool {
+    // SAFETY: the routine reads one thread-local word.
+    HOOKS.get().is_some_and(|h| unsafe { (h.depth)() } > 0)
 }
 
 /// Set once by the entry layer.
