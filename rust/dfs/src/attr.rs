@@ -39,6 +39,15 @@ impl Kind {
         }
     }
 
+    /// The type bits of `st_mode`.
+    pub fn mode(self) -> u32 {
+        match self {
+            Kind::File => libc::S_IFREG,
+            Kind::Directory => libc::S_IFDIR,
+            Kind::Symlink => libc::S_IFLNK,
+        }
+    }
+
     /// The `d_type` of `getdents64(2)`.
     pub fn d_type(self) -> u8 {
         match self {

@@ -1,27 +1,172 @@
 //! A started libdaos. Created once a process; after fork the child's first use re-attaches
 //! (`daos_reinit`), which is why every path to the function table goes through [`Client::api`].
-use crate::Result;
+//! No lock is held here: a child may inherit this state from any instant of its parent.
+use crate::{Errno, Result};
 use daos_sys::Api;
+use std::ffi::CStr;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Arc;
 
 /// libdaos after a successful `daos_init`.
 pub struct Client {
     api: &'static Api,
+    /// How many forks lie between this process and the one that called `daos_init`.
+    forks: AtomicU32,
+    /// The value of `forks` libdaos was last attached at.
+    attached: AtomicU32,
+    /// 1 while a thread of this process re-attaches.
+    attaching: AtomicU32,
 }
 
 impl Client {
     /// `daos_init` on the calling thread; may take hundreds of milliseconds. Errors as
     /// `daos_init` gives them, mapped (no agent: `EIO`; no permission: `EPERM`).
+    /// libdaos is kept silent unless the user set `D_LOG_FILE`.
     pub fn start(api: &'static Api) -> Result<Arc<Client>> {
-        let _ = api;
-        todo!()
+        Client::start_logging(api, c"/dev/null")
     }
 
-    /// The function table, re-attached first if this process is a fork child that has not yet.
+    /// As [`Client::start`]; libdaos logs to `log_file` where the user did not set `D_LOG_FILE`
+    /// (without any it would write its error lines to the program's standard output). The
+    /// variable is in the environment during `daos_init` only, so that children do not inherit
+    /// it; other threads must not be in getenv at that time, as with any setenv.
+    pub fn start_logging(api: &'static Api, log_file: &CStr) -> Result<Arc<Client>> {
+        let rc = {
+            let _set = LogFile::ensure(log_file);
+            // SAFETY: the table's functions are libdaos's own, loaded for good.
+            unsafe { (api.daos_init)() }
+        };
+        if rc != 0 {
+            return Err(Errno::from_daos(rc));
+        }
+        Ok(Arc::new(Client {
+            api,
+            forks: AtomicU32::new(0),
+            attached: AtomicU32::new(0),
+            attaching: AtomicU32::new(0),
+        }))
+    }
+
+    /// The function table, re-attached first if this process is a fork child that has not yet
+    /// (tens of milliseconds, once). `EIO` if that is impossible (libdaos before 2.6 cannot).
+    #[inline]
     pub fn api(&self) -> Result<&'static Api> {
-        Ok(self.api)
+        if self.is_attached() {
+            return Ok(self.api);
+        }
+        self.reattach()
     }
 
     /// To be called in the child of a fork: the next use calls `daos_reinit`. Async-signal-safe.
-    pub fn forked(&self) {}
+    pub fn forked(&self) {
+        self.attaching.store(0, Ordering::Relaxed);
+        self.forks.fetch_add(1, Ordering::Release);
+    }
+
+    /// False in a fork child until its first use. There nothing may be released: handles belong
+    /// to the parent's network context.
+    #[inline]
+    pub(crate) fn is_attached(&self) -> bool {
+        self.attached.load(Ordering::Acquire) == self.forks.load(Ordering::Relaxed)
+    }
+
+    /// Number of forks since `daos_init`: handles made at a lower number belong to a parent and
+    /// die with it.
+    pub(crate) fn forks(&self) -> u32 {
+        self.forks.load(Ordering::Relaxed)
+    }
+
+    /// The functions, for what must not re-attach.
+    pub(crate) fn raw_api(&self) -> &'static Api {
+        self.api
+    }
+
+    #[cold]
+    fn reattach(&self) -> Result<&'static Api> {
+        loop {
+            let forks = self.forks.load(Ordering::Acquire);
+            if self.attached.load(Ordering::Acquire) == forks {
+                return Ok(self.api);
+            }
+            if self
+                .attaching
+                .compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed)
+                .is_err()
+            {
+                std::thread::yield_now();
+                continue;
+            }
+            let result = if self.attached.load(Ordering::Acquire) == forks {
+                Ok(())
+            } else {
+                self.call_reinit()
+            };
+            if result.is_ok() {
+                self.attached.store(forks, Ordering::Release);
+            }
+            self.attaching.store(0, Ordering::Release);
+            return result.map(|()| self.api);
+        }
+    }
+
+    /// `daos_reinit` (2.6.4 and later), else the event-queue reset of 2.6.0 to 2.6.3.
+    fn call_reinit(&self) -> Result<()> {
+        let reinit = self
+            .api
+            .daos_reinit
+            .or(self.api.daos_eq_lib_reset_after_fork);
+        let reinit = reinit.ok_or(Errno::EIO)?;
+        // SAFETY: called in a fork child, once, as both functions require.
+        match unsafe { reinit() } {
+            0 => Ok(()),
+            rc => Err(Errno::from_daos(rc)),
+        }
+    }
+}
+
+/// `D_LOG_FILE` set for the time of `daos_init`, taken away on drop.
+struct LogFile {
+    /// What to do on drop: nothing, unset, or back to the empty string.
+    undo: Undo,
+}
+
+enum Undo {
+    Nothing,
+    Unset,
+    Empty,
+}
+
+impl LogFile {
+    fn ensure(path: &CStr) -> LogFile {
+        const NAME: &CStr = c"D_LOG_FILE";
+        // SAFETY: the environment is read; the caller's contract excludes concurrent changes.
+        let old = unsafe { libc::getenv(NAME.as_ptr()) };
+        // SAFETY: getenv answered a string of the environment.
+        let undo = match (old.is_null(), old.is_null() || unsafe { *old } == 0) {
+            (true, _) => Undo::Unset,
+            (false, true) => Undo::Empty,
+            (false, false) => {
+                return LogFile {
+                    undo: Undo::Nothing,
+                }
+            }
+        };
+        // SAFETY: both are strings; see the contract of `start_logging`.
+        unsafe { libc::setenv(NAME.as_ptr(), path.as_ptr(), 1) };
+        LogFile { undo }
+    }
+}
+
+impl Drop for LogFile {
+    fn drop(&mut self) {
+        const NAME: &CStr = c"D_LOG_FILE";
+        // SAFETY: see the contract of `start_logging`.
+        unsafe {
+            match self.undo {
+                Undo::Nothing => 0,
+                Undo::Unset => libc::unsetenv(NAME.as_ptr()),
+                Undo::Empty => libc::setenv(NAME.as_ptr(), c"".as_ptr(), 1),
+            }
+        };
+    }
 }

@@ -1,4 +1,6 @@
 //! The one error type of the product: a Linux errno, as the kernel would answer it.
+//! Relies on `daos_sys::der_to_errno` for the numbers of libdaos; libdfs already answers in
+//! positive errnos.
 
 /// A positive Linux error number (`errno(3)`).
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -20,10 +22,36 @@ macro_rules! errnos {
 }
 
 errnos! {
-    E2BIG EACCES EAGAIN EBADF EBUSY ECANCELED EDEADLK EEXIST EFAULT EFBIG EINTR EINVAL EIO EISDIR
-    ELOOP EMFILE EMLINK ENAMETOOLONG ENFILE ENODATA ENODEV ENOENT ENOEXEC ENOLCK ENOLINK ENOMEM ENOSPC
-    ENOSYS ENOTDIR ENOTEMPTY ENOTSUP ENOTTY ENXIO EOVERFLOW EPERM EPIPE ERANGE EROFS ESPIPE ESTALE
-    ETIMEDOUT ETXTBSY EXDEV ESRCH
+    E2BIG EACCES EAGAIN EALREADY EBADF EBUSY ECANCELED EDEADLK EDQUOT EEXIST EFAULT EFBIG EHOSTUNREACH
+    EINTR EINVAL EIO EISDIR ELOOP EMFILE EMLINK ENAMETOOLONG ENFILE ENOBUFS ENODATA ENODEV ENOENT ENOEXEC
+    ENOLCK ENOLINK ENOMEM ENOSPC ENOSYS ENOTDIR ENOTEMPTY ENOTSUP ENOTTY ENXIO EOVERFLOW EPERM EPIPE
+    EPROTO ERANGE EROFS ESPIPE ESTALE ETIMEDOUT ETXTBSY EXDEV ESRCH
+}
+
+impl Errno {
+    /// From a libdaos result: a negative DER number.
+    pub(crate) fn from_daos(rc: i32) -> Errno {
+        Errno(daos_sys::der_to_errno(rc))
+    }
+
+    /// From a libdfs result: a positive errno; a DER number that slipped through is translated.
+    /// `ERESTART` (a conflicting transaction) means nothing to a program and becomes `EIO`.
+    pub(crate) fn from_dfs(rc: i32) -> Errno {
+        match rc {
+            libc::ERESTART => Errno::EIO,
+            rc if rc < 0 => Errno::from_daos(rc),
+            rc => Errno(rc),
+        }
+    }
+
+    /// A call that found its file by (parent, name) and did not: the file is there, its name is
+    /// not any more.
+    pub(crate) fn entry_gone(self) -> Errno {
+        match self {
+            Errno::ENOENT => Errno::ESTALE,
+            other => other,
+        }
+    }
 }
 
 impl core::fmt::Debug for Errno {
@@ -35,5 +63,21 @@ impl core::fmt::Debug for Errno {
 impl core::fmt::Display for Errno {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dfs_results_become_linux_errnos() {
+        assert_eq!(Errno::from_dfs(libc::ENOENT), Errno::ENOENT);
+        assert_eq!(Errno::from_dfs(libc::ERESTART), Errno::EIO);
+        assert_eq!(Errno::from_dfs(-1005), Errno::ENOENT);
+        assert_eq!(Errno::from_daos(-1001), Errno::EPERM);
+        assert_eq!(Errno::from_daos(-2034), Errno::EIO);
+        assert_eq!(Errno::ENOENT.entry_gone(), Errno::ESTALE);
+        assert_eq!(Errno::EIO.entry_gone(), Errno::EIO);
     }
 }

@@ -1,24 +1,19 @@
-//! A mounted POSIX container and the calls that take a directory and a name.
-//! Names are single components: never empty, ".", "..", longer than 255 bytes or with a slash;
-//! such names answer `EINVAL`/`ENAMETOOLONG` here as a last line of defence.
-use crate::{Access, Attr, Client, Object, Result};
-use std::ffi::CStr;
+//! A mounted POSIX container: its connection, its root directory, its space.
+//! The calls that take a directory and a name are in [`crate::entry`] and [`crate::rename`].
+//! A mount lives as long as its file system and every object of it; a process that ends does not
+//! take it down in order, and need not.
+use crate::connect::{self, Found};
+use crate::mount::{Call, Mount, Session, Traits};
+use crate::object::Handle;
+use crate::{Access, Client, Object, Result};
+use daos_sys::{daos_pool_info_t, DPI_SPACE};
+use std::ffi::{CStr, CString};
+use std::ptr::null_mut;
 use std::sync::Arc;
 
 /// A mounted container.
 pub struct Filesystem {
-    _p: (),
-}
-
-/// How [`Filesystem::create`] makes a file.
-#[derive(Clone, Copy, Debug)]
-pub struct Create {
-    /// Permission bits, umask already applied.
-    pub mode: u32,
-    /// `O_EXCL`: `EEXIST` if the name exists.
-    pub exclusive: bool,
-    /// Access of the returned handle.
-    pub access: Access,
+    root: Arc<Object>,
 }
 
 /// Space of the pool in bytes.
@@ -33,116 +28,106 @@ pub struct Space {
 impl Filesystem {
     /// Connects to a pool, opens a container (labels or UUIDs) and mounts it: read-write, else
     /// read-only where only that is allowed; balanced containers with their flag. `ENOENT` for an
-    /// unknown pool or container, `EINVAL` for one without POSIX layout.
+    /// unknown pool or container, `EINVAL` for one without POSIX layout. Four calls of libdaos.
     pub fn connect(client: &Arc<Client>, pool: &CStr, cont: &CStr) -> Result<Arc<Filesystem>> {
-        let _ = (client, pool, cont);
-        todo!()
+        Filesystem::connect_numbered(client, pool, cont, 1)
+    }
+
+    /// As [`Filesystem::connect`], for a container entered inside another one: `ordinal` (2, 3,
+    /// ...) goes into inode numbers and is the root directory's own, as in dfuse.
+    pub fn connect_numbered(
+        client: &Arc<Client>,
+        pool: &CStr,
+        cont: &CStr,
+        ordinal: u64,
+    ) -> Result<Arc<Filesystem>> {
+        let (session, found) = connect::open(client, pool, cont)?;
+        let names = Some((pool.to_owned(), cont.to_owned()));
+        Filesystem::over(client, session, found, ordinal, names)
+    }
+
+    /// A file system over a session just made: opens the root directory.
+    pub(crate) fn over(
+        client: &Arc<Client>,
+        session: Session,
+        found: Found,
+        ordinal: u64,
+        names: Option<(CString, CString)>,
+    ) -> Result<Arc<Filesystem>> {
+        let api = client.api()?;
+        let access = match found.read_only {
+            true => Access::Read,
+            false => Access::ReadWrite,
+        };
+        let (raw, stat) = match connect::lookup_root(api, session.dfs, access) {
+            Ok(root) => root,
+            Err(e) => {
+                crate::mount::close(api, &session);
+                return Err(e);
+            }
+        };
+        let traits = Traits {
+            read_only: found.read_only,
+            balanced: found.balanced,
+            ordinal,
+            chunk_size: connect::chunk_size(api, session.dfs, raw),
+            names,
+        };
+        let mount = Mount::new(client.clone(), traits, session);
+        let call = mount.begin()?;
+        let root = Handle { call: &call, raw }
+            .into_object(&mount, stat.st_mode, access)
+            .mark_root();
+        Ok(Arc::new(Filesystem {
+            root: Arc::new(root),
+        }))
+    }
+
+    pub(crate) fn mount(&self) -> &Arc<Mount> {
+        &self.root.mount
     }
 
     /// True if nothing can be changed below (mutations answer `EROFS`).
     pub fn is_read_only(&self) -> bool {
-        todo!()
+        self.mount().traits.read_only
     }
 
     /// The container's root directory.
     pub fn root(&self) -> &Arc<Object> {
-        todo!()
+        &self.root
     }
 
     /// Default chunk size in bytes.
     pub fn chunk_size(&self) -> u64 {
-        todo!()
+        self.mount().traits.chunk_size
     }
 
-    /// Pool space (`daos_pool_query`).
+    /// The container's number in inode numbers; also the inode number of its root directory.
+    pub fn ordinal(&self) -> u64 {
+        self.mount().traits.ordinal
+    }
+
+    /// Pool space (`daos_pool_query`); one RPC.
     pub fn space(&self) -> Result<Space> {
-        todo!()
+        let mut info = daos_pool_info_t::zeroed();
+        self.mount().call(|call| {
+            info = daos_pool_info_t::zeroed();
+            info.pi_bits = DPI_SPACE;
+            query(call, &mut info)
+        })?;
+        let space = info.pi_space.ps_space;
+        Ok(Space {
+            total: space.s_total.iter().sum(),
+            free: space.s_free.iter().sum(),
+        })
     }
+}
 
-    /// Opens the entry `name` of `dir` without following a link, and its attributes: one RPC.
-    /// Files and directories come with the access asked for.
-    pub fn lookup(
-        self: &Arc<Self>,
-        dir: &Object,
-        name: &CStr,
-        access: Access,
-    ) -> Result<(Object, Attr)> {
-        let _ = (dir, name, access);
-        todo!()
-    }
-
-    /// Attributes of an entry, not following a link; one RPC (a lookup whose handle is released).
-    pub fn stat(self: &Arc<Self>, dir: &Object, name: &CStr) -> Result<Attr> {
-        let _ = (dir, name);
-        todo!()
-    }
-
-    /// Creates (or, not exclusive, opens) a regular file owned by the given ids. The flag says whether
-    /// it was created by this call as far as DFS can tell (exclusive: always true).
-    pub fn create(
-        self: &Arc<Self>,
-        dir: &Object,
-        name: &CStr,
-        how: Create,
-        owner: (u32, u32),
-    ) -> Result<Object> {
-        let _ = (dir, name, how, owner);
-        todo!()
-    }
-
-    /// `mkdir(2)`; mode with umask applied.
-    pub fn mkdir(&self, dir: &Object, name: &CStr, mode: u32, owner: (u32, u32)) -> Result<()> {
-        let _ = (dir, name, mode, owner);
-        todo!()
-    }
-
-    /// `symlink(2)`. An empty target is `ENOENT`.
-    pub fn symlink(&self, dir: &Object, name: &CStr, target: &CStr, owner: (u32, u32)) -> Result<()> {
-        let _ = (dir, name, target, owner);
-        todo!()
-    }
-
-    /// `unlink(2)` of an entry known to be no directory (`expected` is what the caller looked up; it is not
-    /// looked up again). The object is destroyed at once: keeping open files alive is the caller's work.
-    pub fn unlink(&self, dir: &Object, name: &CStr) -> Result<()> {
-        let _ = (dir, name);
-        todo!()
-    }
-
-    /// `rmdir(2)` of an entry known to be a directory: `ENOTEMPTY` if it has entries.
-    pub fn rmdir(&self, dir: &Object, name: &CStr) -> Result<()> {
-        let _ = (dir, name);
-        todo!()
-    }
-
-    /// `rename(2)` of an entry `from` (looked up by the caller: its attributes) to a name that holds `to` (or
-    /// nothing). Source and target must differ, types must agree and the target may not lie below the source: the
-    /// caller has checked; here `EINVAL` guards the fatal cases. Keeps mtime. Works around the
-    /// symlink rename of balanced containers.
-    #[allow(clippy::too_many_arguments)]
-    pub fn rename(
-        self: &Arc<Self>,
-        from_dir: &Object,
-        from_name: &CStr,
-        from: &Attr,
-        to_dir: &Object,
-        to_name: &CStr,
-        to: Option<&Attr>,
-        no_replace: bool,
-    ) -> Result<()> {
-        let _ = (from_dir, from_name, from, to_dir, to_name, to, no_replace);
-        todo!()
-    }
-
-    /// `RENAME_EXCHANGE`; extended attributes of both sides are kept.
-    pub fn exchange(
-        self: &Arc<Self>,
-        dir1: &Object,
-        name1: &CStr,
-        dir2: &Object,
-        name2: &CStr,
-    ) -> Result<()> {
-        let _ = (dir1, name1, dir2, name2);
-        todo!()
-    }
+/// `daos_pool_query` in libdfs's numbers, for [`Mount::call`].
+fn query(call: &Call<'_>, info: &mut daos_pool_info_t) -> i32 {
+    // SAFETY: the pool handle is open; the result lives through the call.
+    let rc = unsafe {
+        (call.api.daos_pool_query)(call.session.pool, null_mut(), info, null_mut(), null_mut())
+    };
+    daos_sys::der_to_errno(rc)
 }

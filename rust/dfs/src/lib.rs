@@ -5,17 +5,29 @@
 //! numbers become [`Errno`], and what libdfs does differently from POSIX (the guard list of
 //! daos-abi) ends here: nothing above this crate knows a DER code or a quirk.
 //!
-//! Nothing here resolves paths: every call takes a directory object and one name.
+//! Nothing here resolves paths: every call takes a directory object and one name. Nothing takes a
+//! lock, so a process may fork at any instant; nothing is cached beyond the handles themselves.
 mod attr;
 mod client;
+mod connect;
+mod directory;
+mod entry;
 mod errno;
+mod file;
 mod filesystem;
+mod handles;
+mod mount;
+mod name;
 mod object;
+mod rename;
 mod xattr;
 
 pub use attr::{Attr, Kind, ObjectId, SetAttr, SetTime};
 pub use client::Client;
+pub use directory::DirCursor;
+pub use entry::Create;
 pub use errno::{Errno, Result};
-pub use filesystem::{Create, Filesystem, Space};
-pub use object::{Access, DirCursor, Object};
+pub use filesystem::{Filesystem, Space};
+pub use handles::Handles;
+pub use object::{Access, Object};
 pub use xattr::XattrFlags;

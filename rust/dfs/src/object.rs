@@ -1,8 +1,19 @@
 //! An open file, directory or symbolic link: `dfs_obj_t`, released on drop.
-//! All calls may run concurrently on one object; [`Object::renamed`] excepted, which takes the
-//! object's own lock against attribute calls.
-use crate::{Attr, Kind, ObjectId, Result, SetAttr};
+//! All calls may run concurrently on one object. A `dfs_obj_t` carries the id of its parent and its
+//! own name, by which libdfs finds attributes; when these change (our own rename, a new session)
+//! the handle is replaced by a changed copy, and the old one stays until the object is dropped,
+//! because another thread may be using it.
+use crate::mount::{release, Call, Mount};
+use crate::{Attr, Errno, Kind, ObjectId, Result, SetAttr, SetTime};
+use daos_sys::{
+    d_iov_t, daos_obj_id_t, dfs_obj_t, DFS_SET_ATTR_GID, DFS_SET_ATTR_MODE, DFS_SET_ATTR_MTIME,
+    DFS_SET_ATTR_UID,
+};
 use std::ffi::{CStr, CString};
+use std::mem::MaybeUninit;
+use std::ptr::null_mut;
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use std::sync::Arc;
 
 /// What a handle may do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -13,114 +24,435 @@ pub enum Access {
     ReadWrite,
 }
 
+impl Access {
+    /// The open flags of libdfs.
+    pub(crate) fn flags(self) -> i32 {
+        match self {
+            Access::Read => libc::O_RDONLY,
+            Access::ReadWrite => libc::O_RDWR,
+        }
+    }
+}
+
 /// An open DFS object.
 pub struct Object {
-    _p: (),
+    pub(crate) mount: Arc<Mount>,
+    raw: AtomicPtr<dfs_obj_t>,
+    /// The session `raw` was made in.
+    generation: AtomicU32,
+    /// Handles replaced by a newer one.
+    retired: AtomicPtr<Retired>,
+    id: ObjectId,
+    kind: Kind,
+    access: Access,
+    /// Chunk size of a file in bytes, 0 for other kinds or where libdfs does not tell.
+    pub(crate) chunk_size: u64,
+    is_root: bool,
 }
 
-/// A position in a directory (`daos_anchor_t`).
-#[derive(Clone)]
-pub struct DirCursor {
-    /// The opaque anchor.
-    pub(crate) anchor: Box<daos_sys_anchor>,
+struct Retired {
+    raw: *mut dfs_obj_t,
+    next: *mut Retired,
 }
-#[doc(hidden)]
-#[allow(non_camel_case_types)]
-pub type daos_sys_anchor = [u8; 120];
 
-impl DirCursor {
-    /// The beginning of a directory.
-    pub fn start() -> DirCursor {
-        todo!()
+// SAFETY: dfs_obj_t may be used by all threads at once, except for being released or renamed
+// (dfs.h): both happen to handles no other thread can reach.
+unsafe impl Send for Object {}
+// SAFETY: as above.
+unsafe impl Sync for Object {}
+
+/// A handle just got from libdfs, released on drop unless it becomes an [`Object`].
+pub(crate) struct Handle<'a> {
+    pub(crate) call: &'a Call<'a>,
+    pub(crate) raw: *mut dfs_obj_t,
+}
+
+impl Handle<'_> {
+    /// Identity; local.
+    pub(crate) fn id(&self) -> ObjectId {
+        let mut oid = daos_obj_id_t { lo: 0, hi: 0 };
+        // SAFETY: the handle is ours; the result lives through the call, which cannot fail then.
+        unsafe { (self.call.api.dfs_obj2id)(self.raw, &mut oid) };
+        ObjectId {
+            lo: oid.lo,
+            hi: oid.hi,
+        }
     }
-    /// True once a batch has reached the end.
-    pub fn at_end(&self) -> bool {
-        todo!()
+
+    /// Chunk size of a file, 0 if unknown; local.
+    pub(crate) fn chunk_size(&self) -> u64 {
+        let mut size = 0;
+        match self.call.api.dfs_get_chunk_size {
+            // SAFETY: the handle is ours; the result lives through the call.
+            Some(get) if unsafe { get(self.raw, &mut size) } == 0 => size,
+            _ => 0,
+        }
+    }
+
+    /// Keeps the handle.
+    pub(crate) fn into_object(self, mount: &Arc<Mount>, mode: u32, access: Access) -> Object {
+        let kind = Kind::from_mode(mode).unwrap_or(Kind::File);
+        let object = Object {
+            mount: mount.clone(),
+            raw: AtomicPtr::new(self.raw),
+            generation: AtomicU32::new(self.call.session.generation),
+            retired: AtomicPtr::new(null_mut()),
+            id: self.id(),
+            kind,
+            access,
+            chunk_size: if kind == Kind::File {
+                self.chunk_size()
+            } else {
+                0
+            },
+            is_root: false,
+        };
+        std::mem::forget(self);
+        object
+    }
+}
+
+impl Drop for Handle<'_> {
+    fn drop(&mut self) {
+        release(self.call.api, self.raw);
     }
 }
 
 impl Object {
     /// Identity.
     pub fn id(&self) -> ObjectId {
-        todo!()
+        self.id
     }
+
     /// Kind, fixed for the object's life.
     pub fn kind(&self) -> Kind {
-        todo!()
+        self.kind
     }
+
     /// Access of this handle.
     pub fn access(&self) -> Access {
-        todo!()
+        self.access
     }
 
-    /// A second handle on the same object with another access (`dfs_dup`, local).
+    /// True for the container's root directory.
+    pub fn is_root(&self) -> bool {
+        self.is_root
+    }
+
+    pub(crate) fn mark_root(mut self) -> Object {
+        self.is_root = true;
+        self
+    }
+
+    /// The handle for a call, brought into the call's session first if it is older.
+    #[inline]
+    pub(crate) fn raw(&self, call: &Call<'_>) -> *mut dfs_obj_t {
+        if self.generation.load(Ordering::Acquire) >= call.session.generation {
+            return self.raw.load(Ordering::Acquire);
+        }
+        self.follow(call)
+    }
+
+    /// Moves into a newer session by object id; local. A link's handle holds no DAOS handle and
+    /// goes on as it is, and so does what cannot be moved: its calls will fail and say why.
+    #[cold]
+    fn follow(&self, call: &Call<'_>) -> *mut dfs_obj_t {
+        let old = self.raw.load(Ordering::Acquire);
+        if self.kind == Kind::Symlink {
+            return old;
+        }
+        let moved = export_raw(call, old).and_then(|blob| import_raw(call, &blob, self.access));
+        if let Ok(new) = moved {
+            self.replace(call, old, new);
+            self.generation
+                .fetch_max(call.session.generation, Ordering::AcqRel);
+        }
+        self.raw.load(Ordering::Acquire)
+    }
+
+    /// Installs a new handle; loses against another thread that replaced the same one.
+    fn replace(&self, call: &Call<'_>, old: *mut dfs_obj_t, new: *mut dfs_obj_t) {
+        let swapped = self
+            .raw
+            .compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire);
+        if swapped.is_err() {
+            return release(call.api, new);
+        }
+        let node = Box::into_raw(Box::new(Retired {
+            raw: old,
+            next: null_mut(),
+        }));
+        let mut head = self.retired.load(Ordering::Acquire);
+        loop {
+            // SAFETY: the node is not shared yet.
+            unsafe { (*node).next = head };
+            match self.retired.compare_exchange_weak(
+                head,
+                node,
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            ) {
+                Ok(_) => return,
+                Err(now) => head = now,
+            }
+        }
+    }
+
+    /// A second handle on the same object with another access (`dfs_dup`, local). `EROFS` for
+    /// write access on a read-only mount.
     pub fn reopen(&self, access: Access) -> Result<Object> {
-        let _ = access;
-        todo!()
+        if access == Access::ReadWrite && self.mount.traits.read_only {
+            return Err(Errno::EROFS);
+        }
+        let mut made = None;
+        self.mount.call(|call| {
+            let mut raw = null_mut();
+            // SAFETY: the object's handle is alive; the result lives through the call.
+            let rc =
+                unsafe { (call.api.dfs_dup)(call.dfs(), self.raw(call), access.flags(), &mut raw) };
+            if rc == 0 {
+                made = Some(self.sibling(call, raw, access));
+            }
+            rc
+        })?;
+        made.ok_or(Errno::EIO)
     }
 
-    /// `fstat(2)`. If the entry is gone (unlinked or moved by someone else) `ESTALE`; the caller decides.
+    fn sibling(&self, call: &Call<'_>, raw: *mut dfs_obj_t, access: Access) -> Object {
+        Object {
+            mount: self.mount.clone(),
+            raw: AtomicPtr::new(raw),
+            generation: AtomicU32::new(call.session.generation),
+            retired: AtomicPtr::new(null_mut()),
+            access,
+            id: self.id,
+            kind: self.kind,
+            chunk_size: self.chunk_size,
+            is_root: self.is_root,
+        }
+    }
+
+    /// `fstat(2)`. If the entry is gone (unlinked or moved by someone else) `ESTALE`; the caller
+    /// decides. One DFS call (two round trips: entry and object).
     pub fn attr(&self) -> Result<Attr> {
-        todo!()
+        let mut stat = MaybeUninit::<libc::stat>::zeroed();
+        self.mount
+            .call(|call| {
+                // SAFETY: the handle is alive; the result lives through the call.
+                unsafe { (call.api.dfs_ostat)(call.dfs(), self.raw(call), stat.as_mut_ptr()) }
+            })
+            .map_err(Errno::entry_gone)?;
+        // SAFETY: filled by dfs_ostat, and valid when zeroed.
+        let stat = unsafe { stat.assume_init() };
+        Ok(self
+            .mount
+            .attr(stat, self.id, self.is_root, self.chunk_size))
     }
 
-    /// Size in bytes (`dfs_get_size`); works on removed files as far as DFS does.
-    pub fn size(&self) -> Result<u64> {
-        todo!()
-    }
-
-    /// Reads at `offset` into the buffers, returns bytes read; short only at the end of file.
-    ///
-    /// # Safety
-    /// Every iovec must be writable for its length during the call.
-    pub unsafe fn read(&self, iov: &[libc::iovec], offset: u64) -> Result<usize> {
-        let _ = (iov, offset);
-        todo!()
-    }
-
-    /// Writes all bytes at `offset` or fails.
-    ///
-    /// # Safety
-    /// Every iovec must be readable for its length during the call.
-    pub unsafe fn write(&self, iov: &[libc::iovec], offset: u64) -> Result<usize> {
-        let _ = (iov, offset);
-        todo!()
-    }
-
-    /// `ftruncate(2)`, with the chunk-boundary fault of released libdfs worked around.
-    pub fn truncate(&self, size: u64) -> Result<()> {
-        let _ = size;
-        todo!()
-    }
-
-    /// Zeroes a range without changing the size (`FALLOC_FL_PUNCH_HOLE|FALLOC_FL_KEEP_SIZE`).
-    pub fn punch_hole(&self, offset: u64, len: u64) -> Result<()> {
-        let _ = (offset, len);
-        todo!()
-    }
-
-    /// Changes attributes; one RPC.
+    /// Changes attributes; one DFS call, none where nothing is to change (a time of access is not
+    /// stored). Works on handles of either access. `ESTALE` as in [`Object::attr`]; `ENOTSUP` for
+    /// the sticky bit, which libdfs keeps at creation only.
     pub fn set_attr(&self, set: &SetAttr) -> Result<()> {
-        let _ = set;
-        todo!()
+        if self.mount.traits.read_only {
+            return Err(Errno::EROFS);
+        }
+        let (mut stat, flags) = self.stat_of(set);
+        if flags == 0 {
+            return Ok(());
+        }
+        if self.access == Access::Read {
+            return self.reopen(Access::ReadWrite)?.set_attr(set);
+        }
+        self.mount
+            .change(|call| {
+                // SAFETY: the handle is alive; libdfs reads and refills the stat.
+                unsafe { (call.api.dfs_osetattr)(call.dfs(), self.raw(call), &mut stat, flags) }
+            })
+            .map_err(Errno::entry_gone)
     }
 
-    /// The text of a symbolic link, without NUL.
+    /// The fields and flags of `dfs_osetattr`; the mode needs its type bits.
+    fn stat_of(&self, set: &SetAttr) -> (libc::stat, i32) {
+        // SAFETY: a stat of zeros is valid.
+        let mut stat: libc::stat = unsafe { std::mem::zeroed() };
+        let mut flags = 0;
+        if let Some(mode) = set.mode {
+            stat.st_mode = (mode & 0o7777) | self.kind.mode();
+            flags |= DFS_SET_ATTR_MODE;
+        }
+        if let Some(uid) = set.uid {
+            stat.st_uid = uid;
+            flags |= DFS_SET_ATTR_UID;
+        }
+        if let Some(gid) = set.gid {
+            stat.st_gid = gid;
+            flags |= DFS_SET_ATTR_GID;
+        }
+        if let Some(time) = set.mtime {
+            (stat.st_mtime, stat.st_mtime_nsec) = time.resolve();
+            flags |= DFS_SET_ATTR_MTIME;
+        }
+        (stat, flags)
+    }
+
+    /// The text of a symbolic link, without NUL; local. `EINVAL` for other kinds.
     pub fn readlink(&self) -> Result<CString> {
-        todo!()
-    }
-
-    /// Reads the next names of a directory (no "." and ".."), at most `max`; an empty batch with
-    /// the cursor not at its end is possible. One RPC.
-    pub fn read_names(&self, cursor: &mut DirCursor, max: usize) -> Result<Vec<CString>> {
-        let _ = (cursor, max);
-        todo!()
+        if self.kind != Kind::Symlink {
+            return Err(Errno::EINVAL);
+        }
+        let mut text = vec![0u8; libc::PATH_MAX as usize];
+        self.mount.call(|call| {
+            let mut size = text.len() as u64;
+            // SAFETY: the handle is alive; the buffer holds `size` bytes.
+            unsafe {
+                (call.api.dfs_get_symlink_value)(
+                    self.raw(call),
+                    text.as_mut_ptr().cast(),
+                    &mut size,
+                )
+            }
+        })?;
+        // libdfs ends a text it cut short with a NUL, too.
+        let text = CStr::from_bytes_until_nul(&text).map_err(|_| Errno::EIO)?;
+        Ok(text.to_owned())
     }
 
     /// Tells the handle that its entry now is `name` in `dir` (after our own rename), so that
-    /// attribute calls find it again.
+    /// attribute calls find it again. Local with libdfs's internal `dfs_update_parentfd`, else one
+    /// DFS call. The handle used so far is kept until the object is dropped.
     pub fn renamed(&self, dir: &Object, name: &CStr) -> Result<()> {
-        let _ = (dir, name);
-        todo!()
+        crate::name::check(name)?;
+        self.mount.call(|call| {
+            let old = self.raw(call);
+            let mut new = null_mut();
+            let rc = match call.api.dfs_update_parentfd {
+                Some(update) => {
+                    // SAFETY: handles are alive; the copy is changed before anybody sees it.
+                    unsafe {
+                        let rc = (call.api.dfs_dup)(call.dfs(), old, self.access.flags(), &mut new);
+                        if rc == 0 {
+                            update(new, dir.raw(call), name.as_ptr());
+                        }
+                        rc
+                    }
+                }
+                None => self.found_at(call, dir, name, &mut new),
+            };
+            if rc == 0 {
+                self.replace(call, old, new);
+            }
+            rc
+        })
+    }
+
+    /// A handle looked up at (dir, name), if that is this object.
+    fn found_at(
+        &self,
+        call: &Call<'_>,
+        dir: &Object,
+        name: &CStr,
+        new: &mut *mut dfs_obj_t,
+    ) -> i32 {
+        // SAFETY: handles are alive; results live through the call.
+        let rc = unsafe {
+            (call.api.dfs_lookup_rel)(
+                call.dfs(),
+                dir.raw(call),
+                name.as_ptr(),
+                self.access.flags() | libc::O_NOFOLLOW,
+                new,
+                null_mut(),
+                null_mut(),
+            )
+        };
+        if rc != 0 {
+            return rc;
+        }
+        let found = Handle { call, raw: *new };
+        if found.id() != self.id {
+            return libc::ESTALE;
+        }
+        std::mem::forget(found);
+        0
+    }
+
+    /// The handle as bytes that [`crate::Filesystem::import`] of any process on the same
+    /// container understands, as long as it runs the same libdfs; local. `EINVAL` for symbolic
+    /// links.
+    pub fn export(&self) -> Result<Vec<u8>> {
+        if self.kind == Kind::Symlink {
+            return Err(Errno::EINVAL);
+        }
+        let call = self.mount.begin()?;
+        export_raw(&call, self.raw(&call)).map_err(|rc| self.mount.errno(rc))
+    }
+}
+
+impl Drop for Object {
+    /// `dfs_release`; local. In a fork child that has not re-attached the handle is left alone.
+    fn drop(&mut self) {
+        let attached = self.mount.client.is_attached();
+        let api = self.mount.client.raw_api();
+        if attached {
+            release(api, *self.raw.get_mut());
+        }
+        let mut next = *self.retired.get_mut();
+        while !next.is_null() {
+            // SAFETY: the list is made of boxes, and the last user is gone.
+            let node = unsafe { Box::from_raw(next) };
+            next = node.next;
+            if attached {
+                release(api, node.raw);
+            }
+        }
+    }
+}
+
+/// `dfs_obj_local2global`: one call for the size, one for the bytes; both local.
+fn export_raw(call: &Call<'_>, raw: *mut dfs_obj_t) -> std::result::Result<Vec<u8>, i32> {
+    crate::handles::blob(|iov| {
+        // SAFETY: the handle is alive; the iov is empty or describes the buffer.
+        unsafe { (call.api.dfs_obj_local2global)(call.dfs(), raw, iov) }
+    })
+}
+
+/// `dfs_obj_global2local`; local.
+pub(crate) fn import_raw(
+    call: &Call<'_>,
+    blob: &[u8],
+    access: Access,
+) -> std::result::Result<*mut dfs_obj_t, i32> {
+    let mut copy = blob.to_vec();
+    let glob = d_iov_t {
+        iov_buf: copy.as_mut_ptr().cast(),
+        iov_buf_len: copy.len() as u64,
+        iov_len: copy.len() as u64,
+    };
+    let mut raw = null_mut();
+    // SAFETY: the iov describes the copy, which libdfs may byte-swap; the result lives through
+    // the call.
+    let rc = unsafe { (call.api.dfs_obj_global2local)(call.dfs(), access.flags(), glob, &mut raw) };
+    if rc == 0 {
+        Ok(raw)
+    } else {
+        Err(rc)
+    }
+}
+
+impl SetTime {
+    /// Seconds and nanoseconds.
+    fn resolve(self) -> (libc::time_t, libc::c_long) {
+        match self {
+            SetTime::At(sec, nsec) => (sec as _, nsec as _),
+            SetTime::Now => {
+                let mut now = libc::timespec {
+                    tv_sec: 0,
+                    tv_nsec: 0,
+                };
+                // SAFETY: the result lives through the call.
+                unsafe { libc::clock_gettime(libc::CLOCK_REALTIME, &mut now) };
+                (now.tv_sec, now.tv_nsec)
+            }
+        }
     }
 }

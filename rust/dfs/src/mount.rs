@@ -1,0 +1,232 @@
+//! The connection beneath a [`crate::Filesystem`]: pool, container and `dfs_t`, and the way every
+//! call to libdfs takes. Objects keep their mount alive, so the handles below outlive them.
+//!
+//! Handles that this process did not open itself (imported ones, and all of them in a fork child)
+//! are a cache: some seconds after their owner is gone the servers forget them and every call
+//! answers `NO_HDL`, which libdfs shows as `EINVAL`. Then a new session is connected, objects
+//! follow it by their ids, and the call is repeated once. Old sessions stay allocated as long as
+//! the mount: other threads may be using them. Nothing here is guarded by a lock, so a fork may
+//! happen at any instant.
+use crate::{connect, Access, Attr, Client, Errno, Kind, ObjectId, Result};
+use daos_sys::{daos_handle_t, dfs_obj_t, dfs_t, Api};
+use std::ffi::CString;
+use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::Arc;
+
+/// Preferred I/O size shown for directories and links: `opendir(3)` allocates that much.
+const SMALL_BLOCK: libc::blksize_t = 4096;
+
+/// One set of handles.
+pub(crate) struct Session {
+    pub(crate) pool: daos_handle_t,
+    pub(crate) cont: daos_handle_t,
+    pub(crate) dfs: *mut dfs_t,
+    /// Counts the sessions of a mount, from 1.
+    pub(crate) generation: u32,
+    /// [`Client::forks`] when it was made.
+    pub(crate) forks: u32,
+    /// Made from another process's handles.
+    pub(crate) imported: bool,
+    /// The session this one replaced.
+    pub(crate) previous: *mut Session,
+}
+
+/// What a mount is, whatever session serves it.
+pub(crate) struct Traits {
+    /// Mutations answer `EROFS`.
+    pub(crate) read_only: bool,
+    /// Renames run in distributed transactions (`DFS_BALANCED`).
+    pub(crate) balanced: bool,
+    /// The container's number in inode numbers: 1 for a mounted one.
+    pub(crate) ordinal: u64,
+    /// Default chunk size in bytes.
+    pub(crate) chunk_size: u64,
+    /// Pool and container, where known: needed to connect again.
+    pub(crate) names: Option<(CString, CString)>,
+}
+
+/// A mounted container without its root object.
+pub(crate) struct Mount {
+    pub(crate) client: Arc<Client>,
+    pub(crate) traits: Traits,
+    /// The session in use; never null.
+    session: AtomicPtr<Session>,
+}
+
+// SAFETY: libdaos handles and dfs_t may be used by all threads at once (dfs.h); the session list
+// is only ever grown, by compare-and-swap.
+unsafe impl Send for Mount {}
+// SAFETY: as above.
+unsafe impl Sync for Mount {}
+
+/// One call to libdfs: the functions and the session it uses.
+pub(crate) struct Call<'a> {
+    pub(crate) api: &'static Api,
+    pub(crate) session: &'a Session,
+}
+
+impl Call<'_> {
+    /// The `dfs_t` of the session.
+    #[inline]
+    pub(crate) fn dfs(&self) -> *mut dfs_t {
+        self.session.dfs
+    }
+}
+
+impl Mount {
+    pub(crate) fn new(client: Arc<Client>, traits: Traits, session: Session) -> Arc<Mount> {
+        Arc::new(Mount {
+            client,
+            traits,
+            session: AtomicPtr::new(Box::into_raw(Box::new(session))),
+        })
+    }
+
+    /// The functions and the current session, without the repetition of [`Mount::call`].
+    #[inline]
+    pub(crate) fn begin(&self) -> Result<Call<'_>> {
+        let api = self.client.api()?;
+        // SAFETY: sessions are freed only when the mount is dropped.
+        let session = unsafe { &*self.session.load(Ordering::Acquire) };
+        Ok(Call { api, session })
+    }
+
+    /// Runs one libdfs function (`f` answers its result: 0 or an errno), once more with new
+    /// handles if the ones at hand turn out to be dead.
+    #[inline]
+    pub(crate) fn call(&self, mut f: impl FnMut(&Call<'_>) -> i32) -> Result<()> {
+        let call = self.begin()?;
+        match f(&call) {
+            0 => Ok(()),
+            rc if self.may_be_dead(&call, rc) => self.again(&call, rc, &mut f),
+            rc => Err(self.errno(rc)),
+        }
+    }
+
+    /// As [`Mount::call`], for what changes the container: `EROFS` on a read-only mount.
+    #[inline]
+    pub(crate) fn change(&self, f: impl FnMut(&Call<'_>) -> i32) -> Result<()> {
+        if self.traits.read_only {
+            return Err(Errno::EROFS);
+        }
+        self.call(f)
+    }
+
+    fn may_be_dead(&self, call: &Call<'_>, rc: i32) -> bool {
+        let borrowed = call.session.imported || call.session.forks != self.client.forks();
+        rc == libc::EINVAL && borrowed && self.traits.names.is_some()
+    }
+
+    /// A borrowed session answered `EINVAL`: dead handles, or a call that is really invalid?
+    #[cold]
+    fn again(&self, call: &Call<'_>, rc: i32, f: &mut dyn FnMut(&Call<'_>) -> i32) -> Result<()> {
+        if self.answers(call) {
+            return Err(self.errno(rc));
+        }
+        self.reconnect(call.session.generation)?;
+        match f(&self.begin()?) {
+            0 => Ok(()),
+            rc => Err(self.errno(rc)),
+        }
+    }
+
+    /// Whether the servers still know a session: one look at the root directory.
+    fn answers(&self, call: &Call<'_>) -> bool {
+        connect::lookup_root(call.api, call.session.dfs, Access::Read)
+            .map(|(raw, _)| release(call.api, raw))
+            .is_ok()
+    }
+
+    /// Replaces the session numbered `dead` by one connected by this process; nothing happens if
+    /// another thread was faster. `EIO` if pool and container are not known by name.
+    pub(crate) fn reconnect(&self, dead: u32) -> Result<()> {
+        let call = self.begin()?;
+        if call.session.generation != dead {
+            return Ok(());
+        }
+        let (pool, cont) = self.traits.names.as_ref().ok_or(Errno::EIO)?;
+        let (mut new, found) = connect::open(&self.client, pool, cont)?;
+        if found.read_only && !self.traits.read_only {
+            close(call.api, &new);
+            return Err(Errno::EROFS);
+        }
+        let old: *const Session = call.session;
+        new.generation = dead + 1;
+        new.previous = old.cast_mut();
+        let new = Box::into_raw(Box::new(new));
+        let swapped =
+            self.session
+                .compare_exchange(old.cast_mut(), new, Ordering::AcqRel, Ordering::Acquire);
+        if swapped.is_err() {
+            // SAFETY: nobody else has seen this session.
+            close(call.api, &*unsafe { Box::from_raw(new) });
+        }
+        Ok(())
+    }
+
+    /// An errno of libdfs as the kernel would say it for this mount.
+    pub(crate) fn errno(&self, rc: i32) -> Errno {
+        match Errno::from_dfs(rc) {
+            Errno::EPERM if self.traits.read_only => Errno::EROFS,
+            e => e,
+        }
+    }
+
+    /// Completes what libdfs filled in. `chunk` is the file's own chunk size (0: unknown).
+    pub(crate) fn attr(&self, mut stat: libc::stat, oid: ObjectId, root: bool, chunk: u64) -> Attr {
+        let kind = Kind::from_mode(stat.st_mode);
+        stat.st_dev = 0;
+        stat.st_ino = if root {
+            self.traits.ordinal
+        } else {
+            oid.ino(self.traits.ordinal)
+        };
+        stat.st_nlink = if kind == Some(Kind::Directory) { 2 } else { 1 };
+        stat.st_blksize = match kind {
+            Some(Kind::File) if chunk != 0 => chunk as libc::blksize_t,
+            Some(Kind::File) => self.traits.chunk_size as libc::blksize_t,
+            _ => SMALL_BLOCK,
+        };
+        Attr { stat, oid }
+    }
+}
+
+impl Drop for Mount {
+    /// Unmounts and disconnects; in a fork child that has not re-attached the handles are left to
+    /// the parent.
+    fn drop(&mut self) {
+        let attached = self.client.is_attached();
+        let mut next = *self.session.get_mut();
+        while !next.is_null() {
+            // SAFETY: the list is made of boxes, and the last user is gone.
+            let session = unsafe { Box::from_raw(next) };
+            next = session.previous;
+            if attached {
+                close(self.client.raw_api(), &session);
+            }
+        }
+    }
+}
+
+/// Gives a session's handles back; errors leave nothing to be done.
+pub(crate) fn close(api: &Api, session: &Session) {
+    // SAFETY: the session is not used any more; its objects are released.
+    unsafe {
+        if !session.dfs.is_null() {
+            (api.dfs_umount)(session.dfs);
+        }
+        if session.cont.cookie != 0 {
+            (api.daos_cont_close)(session.cont, std::ptr::null_mut());
+        }
+        if session.pool.cookie != 0 {
+            (api.daos_pool_disconnect)(session.pool, std::ptr::null_mut());
+        }
+    }
+}
+
+/// `dfs_release`; local.
+#[inline]
+pub(crate) fn release(api: &Api, raw: *mut dfs_obj_t) {
+    // SAFETY: the caller owns the handle and uses it no more.
+    unsafe { (api.dfs_release)(raw) };
+}
