@@ -17,9 +17,12 @@
 //!           NodeIndex, Dcache shards
 //! ```
 pub mod filter;
+pub mod gate;
 pub mod kernel;
 pub mod node;
+pub mod ownfd;
 pub mod process;
+pub mod rundir;
 pub mod user;
 
 pub mod cwd;

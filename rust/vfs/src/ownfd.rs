@@ -1,0 +1,183 @@
+//! A descriptor of our own: a kernel descriptor the application must not see. It lies above the
+//! floor, is close-on-exec unless told otherwise, and is closed when its owner goes.
+//! Relies on [`crate::fd::hide`] for the number.
+use crate::{fd, filter, Errno};
+use std::ffi::CStr;
+
+/// An owned, hidden descriptor.
+#[derive(Debug)]
+pub struct OwnFd(i32);
+
+impl OwnFd {
+    /// Takes over a descriptor just born at an ordinary number and moves it out of sight.
+    pub fn hide(born: i32) -> OwnFd {
+        OwnFd(fd::hide(born))
+    }
+
+    /// Takes over a number inherited through exec: it is hidden where it is.
+    pub fn inherited(fd: i32) -> OwnFd {
+        filter::mark_fd(fd, filter::HIDDEN);
+        OwnFd(fd)
+    }
+
+    /// `openat(2)`, always with `O_CLOEXEC`.
+    pub fn open(dirfd: i32, path: &CStr, flags: i32, mode: u32) -> Result<OwnFd, Errno> {
+        // SAFETY: the path is a string.
+        let fd = unsafe {
+            crate::call!(
+                SYS_openat,
+                dirfd,
+                path.as_ptr(),
+                flags | libc::O_CLOEXEC,
+                mode
+            )
+        }?;
+        Ok(OwnFd::hide(fd as i32))
+    }
+
+    /// `memfd_create(2)`, close-on-exec.
+    pub fn memory(name: &CStr, flags: u32) -> Result<OwnFd, Errno> {
+        // SAFETY: the name is a string.
+        let fd =
+            unsafe { crate::call!(SYS_memfd_create, name.as_ptr(), flags | libc::MFD_CLOEXEC) }?;
+        Ok(OwnFd::hide(fd as i32))
+    }
+
+    /// A second, independent open file description of the same file.
+    pub fn reopen(&self, flags: i32) -> Result<OwnFd, Errno> {
+        OwnFd::open(libc::AT_FDCWD, proc_path(self.0).as_cstr(), flags, 0)
+    }
+
+    /// The number; owned by self.
+    pub fn raw(&self) -> i32 {
+        self.0
+    }
+
+    /// Whether the descriptor goes away at exec.
+    pub fn set_cloexec(&self, on: bool) -> Result<(), Errno> {
+        let flag = if on { libc::FD_CLOEXEC } else { 0 };
+        // SAFETY: no memory involved.
+        unsafe { crate::call!(SYS_fcntl, self.0, libc::F_SETFD, flag) }.map(drop)
+    }
+
+    /// `pread(2)` until the buffer is full or the file ends; returns bytes read.
+    pub fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<usize, Errno> {
+        let mut done = 0;
+        while done < buf.len() {
+            let rest = &mut buf[done..];
+            // SAFETY: the buffer is writable for its length.
+            match unsafe {
+                crate::call!(
+                    SYS_pread64,
+                    self.0,
+                    rest.as_mut_ptr(),
+                    rest.len(),
+                    offset + done as u64
+                )
+            } {
+                Ok(0) => break,
+                Ok(n) => done += n as usize,
+                Err(Errno::EINTR) => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(done)
+    }
+
+    /// `pwrite(2)` of all bytes.
+    pub fn write_at(&self, buf: &[u8], offset: u64) -> Result<(), Errno> {
+        let mut done = 0;
+        while done < buf.len() {
+            let rest = &buf[done..];
+            // SAFETY: the buffer is readable for its length.
+            match unsafe {
+                crate::call!(
+                    SYS_pwrite64,
+                    self.0,
+                    rest.as_ptr(),
+                    rest.len(),
+                    offset + done as u64
+                )
+            } {
+                Ok(n) => done += n as usize,
+                Err(Errno::EINTR) => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
+    }
+
+    /// `ftruncate(2)`.
+    pub fn set_len(&self, len: u64) -> Result<(), Errno> {
+        // SAFETY: no memory involved.
+        unsafe { crate::call!(SYS_ftruncate, self.0, len) }.map(drop)
+    }
+
+    /// `fstat(2)`.
+    pub fn stat(&self) -> Result<libc::stat, Errno> {
+        stat_of(self.0)
+    }
+}
+
+impl Drop for OwnFd {
+    fn drop(&mut self) {
+        filter::mark_fd(self.0, filter::KERNEL);
+        // SAFETY: the number is ours alone.
+        let _ = unsafe { crate::call!(SYS_close, self.0) };
+    }
+}
+
+/// The kernel's `fstat(2)` of any number.
+pub fn stat_of(fd: i32) -> Result<libc::stat, Errno> {
+    stat_at(fd, c"", libc::AT_EMPTY_PATH)
+}
+
+/// The kernel's `fstatat(2)`.
+pub fn stat_at(dirfd: i32, path: &CStr, flags: i32) -> Result<libc::stat, Errno> {
+    let mut st = std::mem::MaybeUninit::<libc::stat>::zeroed();
+    // SAFETY: path is a string and st has the kernel's size.
+    unsafe { crate::call!(SYS_newfstatat, dirfd, path.as_ptr(), st.as_mut_ptr(), flags) }?;
+    // SAFETY: zeroed, then filled by the kernel.
+    Ok(unsafe { st.assume_init() })
+}
+
+/// `/proc/self/fd/N`, without the heap.
+pub struct ProcPath([u8; 32]);
+
+/// The path that re-opens a descriptor.
+pub fn proc_path(fd: i32) -> ProcPath {
+    let mut text = [0u8; 32];
+    let head = b"/proc/self/fd/";
+    text[..head.len()].copy_from_slice(head);
+    let (mut digits, mut n, mut at) = ([0u8; 10], fd.max(0), 10);
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (n % 10) as u8;
+        n /= 10;
+        if n == 0 {
+            break;
+        }
+    }
+    text[head.len()..head.len() + 10 - at].copy_from_slice(&digits[at..]);
+    ProcPath(text)
+}
+
+impl ProcPath {
+    /// As a string.
+    pub fn as_cstr(&self) -> &CStr {
+        CStr::from_bytes_until_nul(&self.0).unwrap_or(c"")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_proc_path_spells_the_number() {
+        for n in [0, 7, 10, 1023, i32::MAX] {
+            let want = format!("/proc/self/fd/{n}");
+            assert_eq!(proc_path(n).as_cstr().to_str(), Ok(want.as_str()));
+        }
+    }
+}
