@@ -1,0 +1,12 @@
+//! x86-64: variable-length instructions, five-byte jumps.
+
+pub mod decode;
+mod flow;
+mod stub;
+mod window;
+
+pub use stub::{jump, write_stub, LONGEST_STUB, STUB_ALIGN};
+pub use window::{scan, JUMP};
+
+/// The page size.
+pub const PAGE: usize = 4096;

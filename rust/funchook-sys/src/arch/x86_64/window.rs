@@ -1,0 +1,242 @@
+//! Which bytes around a `syscall` may become a jump. A window is a run of whole
+//! instructions of at least five bytes that nobody enters but at its head, and
+//! that mean the same wherever they stand (a rip-relative address is corrected).
+
+use super::decode::Flow;
+use super::flow::{Function, Unreadable, Value, RAX};
+use crate::module::Module;
+use crate::sites::{Kind, Refusal, Scan, Site};
+
+/// A `jmp rel32`.
+pub const JUMP: usize = 5;
+
+/// Finds the sites of `module` whose number is wanted, or dynamic.
+pub fn scan(module: &Module, scan: &mut Scan<'_>) {
+    let mut function = Function::default();
+    // `syscall` takes its number from the caller; it is known by name.
+    let by_name = module.symbol(c"syscall");
+    for text in &module.text {
+        let Some(code) = module.code(text.clone()) else {
+            continue;
+        };
+        let mut current = 0..0;
+        let mut readable = Err(Unreadable::Instruction);
+        search(code, &mut |offset| {
+            let address = text.start + offset;
+            scan.census.seen += 1;
+            if obviously_unwanted(code, offset, scan) {
+                return;
+            }
+            if !current.contains(&address) {
+                let Some(range) = module.function(address) else {
+                    scan.refuse(module, address, None, Refusal::NoFunction);
+                    return;
+                };
+                current = range.clone();
+                readable = match module.code(range.clone()) {
+                    Some(code) => function.read(range.start, code),
+                    None => Err(Unreadable::Instruction),
+                };
+            }
+            let site = match readable {
+                Ok(()) => examine(
+                    module,
+                    &mut function,
+                    address,
+                    by_name == Some(current.start),
+                    scan,
+                ),
+                Err(Unreadable::Instruction) => Err((None, Refusal::Undecodable)),
+                Err(Unreadable::Branch) => Err((None, Refusal::OddBranch)),
+            };
+            match site {
+                Ok(Some(site)) => scan.found.push(site),
+                Ok(None) => (),
+                Err((nr, why)) => scan.refuse(module, address, nr, why),
+            }
+        });
+    }
+}
+
+/// A cheap look before the function is decoded: most sites have their number
+/// in the five bytes before them. A wrong guess can only skip a site whose bytes
+/// happen to look like that; decoding would not have proven it either.
+fn obviously_unwanted(code: &[u8], offset: usize, scan: &mut Scan<'_>) -> bool {
+    let Some(&[0xb8, a, b, 0, 0]) = offset
+        .checked_sub(JUMP)
+        .and_then(|from| code[from..offset].first_chunk())
+    else {
+        return false;
+    };
+    let unwanted = !(scan.wanted)(u32::from(u16::from_le_bytes([a, b])));
+    scan.census.unwanted += usize::from(unwanted);
+    unwanted
+}
+
+/// Calls `found` with the offset of each `0f 05`.
+fn search(code: &[u8], found: &mut dyn FnMut(usize)) {
+    use core::arch::x86_64::*;
+    let mut at = 0;
+    while at + 17 <= code.len() {
+        // SAFETY: seventeen bytes are left, and SSE2 is part of x86-64.
+        let mut hits = unsafe {
+            let here = code.as_ptr().add(at);
+            let first = _mm_cmpeq_epi8(_mm_loadu_si128(here.cast()), _mm_set1_epi8(0x0f));
+            let second = _mm_cmpeq_epi8(_mm_loadu_si128(here.add(1).cast()), _mm_set1_epi8(0x05));
+            _mm_movemask_epi8(_mm_and_si128(first, second)) as u32
+        };
+        while hits != 0 {
+            found(at + hits.trailing_zeros() as usize);
+            hits &= hits - 1;
+        }
+        at += 16;
+    }
+    for (offset, pair) in code[at..].windows(2).enumerate() {
+        if pair == [0x0f, 0x05] {
+            found(at + offset);
+        }
+    }
+}
+
+/// One site of a readable function. `Ok(None)`: no site of ours.
+fn examine(
+    module: &Module,
+    function: &mut Function,
+    address: usize,
+    by_name: bool,
+    scan: &mut Scan<'_>,
+) -> Result<Option<Site>, (Option<u32>, Refusal)> {
+    let Some(index) = function.at(address) else {
+        // The two bytes stand inside another instruction.
+        scan.census.seen -= 1;
+        return Ok(None);
+    };
+    let nr = match function.value(RAX, index) {
+        Value::Constant(nr) if !(scan.wanted)(nr) => {
+            scan.census.unwanted += 1;
+            return Ok(None);
+        }
+        Value::Constant(nr) => Some(nr),
+        Value::Unknown if by_name || is_cancellation_funnel(function, index) => None,
+        Value::Unknown => return Err((None, Refusal::UnknownNumber)),
+    };
+    let window = before(function, index)
+        .or_else(|| after(function, index))
+        .ok_or((nr, Refusal::NoWindow))?;
+    let start = function.address(window.first);
+    let last = window.first + window.count - 1;
+    let end = function.address(last) + usize::from(function.insn(last).map_or(0, |i| i.len));
+    let kind = match window.kind {
+        Kind::After => Kind::After,
+        _ if nr.is_none() => Kind::Dynamic,
+        kind => kind,
+    };
+    let mut original = [0; Site::LONGEST];
+    let len = end - start;
+    let code = module.code(start..end).ok_or((nr, Refusal::NoWindow))?;
+    original
+        .get_mut(..len)
+        .ok_or((nr, Refusal::NoWindow))?
+        .copy_from_slice(code);
+    Ok(Some(Site {
+        module: module.id,
+        addr: start,
+        window_len: len as u8,
+        insns: window.count as u8,
+        syscall: address,
+        nr,
+        kind,
+        original,
+    }))
+}
+
+struct Window {
+    kind: Kind,
+    first: usize,
+    count: usize,
+}
+
+/// The last instructions before the call that make room for a jump. Nobody may
+/// enter behind the head, the call itself included: it would not be seen.
+fn before(function: &Function, site: usize) -> Option<Window> {
+    let end = function.address(site);
+    let mut first = site;
+    while end - function.address(first) < JUMP {
+        first = first.checked_sub(1)?;
+        if !function.insn(first)?.is_straight() {
+            return None;
+        }
+    }
+    let start = function.address(first);
+    let count = site - first;
+    let mov = count == 1 && function.insn(first)?.opcode == 0xb8 && end - start == JUMP;
+    let closed =
+        !function.is_entered(start + 1, end + 1) && (count == 1 || !function.has_unknown_targets());
+    closed.then_some(Window {
+        kind: if mov { Kind::Mov } else { Kind::Before },
+        first,
+        count,
+    })
+}
+
+/// The call itself and what follows it.
+fn after(function: &Function, site: usize) -> Option<Window> {
+    let start = function.address(site);
+    let mut last = site;
+    let mut end = start + 2;
+    while end - start < JUMP {
+        last += 1;
+        let insn = function.insn(last)?;
+        if !insn.is_straight() {
+            return None;
+        }
+        end += usize::from(insn.len);
+    }
+    let closed = !function.is_entered(start + 1, end) && !function.has_unknown_targets();
+    closed.then_some(Window {
+        kind: Kind::After,
+        first: site,
+        count: last - site + 1,
+    })
+}
+
+/// glibc 2.41's `__syscall_cancel_arch` and `__internal_syscall_cancel`: hidden
+/// functions that every cancellable call goes through, with the number in a
+/// register or on the stack. Known by shape: an unbroken run of moves before
+/// the call loads %rax and all of %rdi, %rsi, %rdx, %r10, %r8, %r9 that an
+/// ordinary wrapper has no reason to shift.
+fn is_cancellation_funnel(function: &Function, site: usize) -> bool {
+    let mut moved = 0u16;
+    let mut index = site;
+    while let Some(previous) = index.checked_sub(1) {
+        let Some(insn) = function.insn(previous) else {
+            break;
+        };
+        let is_move = insn.map == 0 && matches!(insn.opcode, 0x89 | 0x8b) && !insn.vector;
+        if !is_move || insn.flow != Flow::Next {
+            break;
+        }
+        moved |= super::flow::writes(insn);
+        index = previous;
+    }
+    const RAX_RDI_RSI_RDX_R10: u16 = 1 | 1 << 7 | 1 << 6 | 1 << 2 | 1 << 10;
+    moved & RAX_RDI_RSI_RDX_R10 == RAX_RDI_RSI_RDX_R10
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_search_finds_pairs_at_every_offset() {
+        for len in 2..70 {
+            for at in 0..len - 1 {
+                let mut code = vec![0x0fu8; len];
+                code[at + 1] = 0x05;
+                let mut seen = Vec::new();
+                search(&code, &mut |offset| seen.push(offset));
+                assert_eq!(seen, [at]);
+            }
+        }
+    }
+}
