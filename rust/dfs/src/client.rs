@@ -170,3 +170,117 @@ impl Drop for LogFile {
         };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stub::{start, ENVIRONMENT};
+    use std::ffi::{c_int, CString};
+    use std::sync::Mutex;
+
+    /// What the environment held when libdaos was started.
+    static SEEN: Mutex<Option<CString>> = Mutex::new(None);
+    static REINITS: AtomicU32 = AtomicU32::new(0);
+
+    fn log_file() -> Option<CString> {
+        // SAFETY: called with the environment locked.
+        unsafe {
+            let value = libc::getenv(c"D_LOG_FILE".as_ptr());
+            (!value.is_null()).then(|| CStr::from_ptr(value).to_owned())
+        }
+    }
+
+    fn table(init: unsafe extern "C" fn() -> c_int) -> Api {
+        let mut api = crate::stub::api();
+        api.daos_init = init;
+        api
+    }
+
+    unsafe extern "C" fn started() -> c_int {
+        0
+    }
+
+    unsafe extern "C" fn note_log_file() -> c_int {
+        *SEEN.lock().unwrap() = log_file();
+        0
+    }
+
+    unsafe extern "C" fn no_agent() -> c_int {
+        -2034
+    }
+
+    unsafe extern "C" fn reinit() -> c_int {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        REINITS.fetch_add(1, Ordering::Relaxed);
+        0
+    }
+
+    unsafe extern "C" fn reinit_in_vain() -> c_int {
+        -2034
+    }
+
+    #[test]
+    fn libdaos_never_logs_to_standard_output() {
+        let _alone = ENVIRONMENT.lock();
+        let set = |value: &CStr| {
+            // SAFETY: other tests do not touch the environment meanwhile.
+            unsafe { libc::setenv(c"D_LOG_FILE".as_ptr(), value.as_ptr(), 1) }
+        };
+        let api = Box::leak(Box::new(table(note_log_file)));
+        // SAFETY: as above.
+        unsafe { libc::unsetenv(c"D_LOG_FILE".as_ptr()) };
+        Client::start(api).unwrap();
+        assert_eq!(SEEN.lock().unwrap().as_deref(), Some(c"/dev/null"));
+        assert_eq!(log_file(), None, "children do not inherit it");
+
+        set(c"");
+        Client::start_logging(api, c"/tmp/log").unwrap();
+        assert_eq!(SEEN.lock().unwrap().as_deref(), Some(c"/tmp/log"));
+        assert_eq!(log_file().as_deref(), Some(c""));
+
+        set(c"/tmp/users");
+        Client::start(api).unwrap();
+        assert_eq!(SEEN.lock().unwrap().as_deref(), Some(c"/tmp/users"));
+        assert_eq!(log_file().as_deref(), Some(c"/tmp/users"));
+    }
+
+    #[test]
+    fn a_start_without_agent_is_an_io_error() {
+        let error = start(table(no_agent)).err();
+        assert_eq!(error, Some(Errno::EIO));
+    }
+
+    #[test]
+    fn a_child_reattaches_once() {
+        let mut api = table(started);
+        api.daos_reinit = Some(reinit);
+        api.daos_eq_lib_reset_after_fork = Some(reinit_in_vain);
+        let client = start(api).unwrap();
+        assert!(client.api().is_ok());
+        assert_eq!(REINITS.load(Ordering::Relaxed), 0);
+        client.forked();
+        assert!(!client.is_attached());
+        std::thread::scope(|s| {
+            for _ in 0..4 {
+                s.spawn(|| assert!(client.api().is_ok()));
+            }
+        });
+        assert_eq!(REINITS.load(Ordering::Relaxed), 1);
+        assert!(client.is_attached());
+        assert_eq!(client.forks(), 1);
+    }
+
+    #[test]
+    fn a_child_of_an_old_libdaos_gets_errors_not_hangs() {
+        let client = start(table(started)).unwrap();
+        client.forked();
+        assert_eq!(client.api().err(), Some(Errno::EIO));
+
+        let mut api = table(started);
+        api.daos_reinit = Some(reinit_in_vain);
+        let client = start(api).unwrap();
+        client.forked();
+        assert_eq!(client.api().err(), Some(Errno::EIO));
+        assert!(!client.is_attached());
+    }
+}

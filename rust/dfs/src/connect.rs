@@ -1,7 +1,7 @@
 //! Connecting: pool, container, mount, as every DAOS client does it, with the fallbacks for users
 //! who may only read, for balanced containers, and for containers still being created.
 use crate::mount::{close, Session};
-use crate::{Access, Client, Errno, Result};
+use crate::{Client, Errno, Result};
 use daos_sys::{
     daos_handle_t, dfs_attr_t, dfs_obj_info_buf, dfs_obj_t, dfs_t, Api, DAOS_COO_RO, DAOS_COO_RW,
     DAOS_PC_RO, DFS_BALANCED, DFS_DEFAULT_CHUNK_SIZE,
@@ -128,7 +128,7 @@ fn mount_patiently(api: &Api, session: &mut Session, flags: i32) -> Result<()> {
 pub(crate) fn lookup_root(
     api: &Api,
     dfs: *mut dfs_t,
-    access: Access,
+    flags: i32,
 ) -> Result<(*mut dfs_obj_t, libc::stat)> {
     let mut raw = null_mut();
     let mut mode = 0;
@@ -138,7 +138,7 @@ pub(crate) fn lookup_root(
         match (api.dfs_lookup)(
             dfs,
             c"/".as_ptr(),
-            access.flags(),
+            flags,
             &mut raw,
             &mut mode,
             stat.as_mut_ptr(),
@@ -178,5 +178,139 @@ pub(crate) fn daos(rc: i32) -> Result<()> {
     match rc {
         0 => Ok(()),
         rc => Err(Errno::from_daos(rc)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use daos_sys::{daos_cont_info_t, daos_event_t, daos_pool_info_t, der_to_errno, DAOS_PC_RW};
+    use std::cell::{Cell, RefCell};
+    use std::ffi::{c_char, c_int, c_uint};
+
+    thread_local! {
+        /// What a user may do, and how the container is.
+        static MAY_WRITE: Cell<bool> = const { Cell::new(true) };
+        static BALANCED: Cell<bool> = const { Cell::new(false) };
+        static SUPERBLOCK_IN: Cell<u32> = const { Cell::new(0) };
+        static LOG: RefCell<Vec<&'static str>> = const { RefCell::new(Vec::new()) };
+    }
+
+    fn log(what: &'static str) {
+        LOG.with_borrow_mut(|l| l.push(what));
+    }
+
+    unsafe extern "C" fn init() -> c_int {
+        0
+    }
+
+    unsafe extern "C" fn pool_connect(
+        _: *const c_char,
+        _: *const c_char,
+        flags: c_uint,
+        poh: *mut daos_handle_t,
+        _: *mut daos_pool_info_t,
+        _: *mut daos_event_t,
+    ) -> c_int {
+        assert_ne!(flags, DAOS_PC_RW);
+        // SAFETY: the code under test passes its result.
+        unsafe { (*poh).cookie = 1 };
+        0
+    }
+
+    unsafe extern "C" fn pool_disconnect(_: daos_handle_t, _: *mut daos_event_t) -> c_int {
+        log("disconnect");
+        0
+    }
+
+    unsafe extern "C" fn cont_open(
+        _: daos_handle_t,
+        cont: *const c_char,
+        flags: c_uint,
+        coh: *mut daos_handle_t,
+        _: *mut daos_cont_info_t,
+        _: *mut daos_event_t,
+    ) -> c_int {
+        // SAFETY: the code under test passes a string.
+        if unsafe { CStr::from_ptr(cont) } == c"missing" {
+            return -1005;
+        }
+        if flags == DAOS_COO_RW && !MAY_WRITE.get() {
+            return -1001;
+        }
+        // SAFETY: the code under test passes its result.
+        unsafe { (*coh).cookie = 2 };
+        0
+    }
+
+    unsafe extern "C" fn cont_close(_: daos_handle_t, _: *mut daos_event_t) -> c_int {
+        log("close");
+        0
+    }
+
+    unsafe extern "C" fn dfs_mount(
+        _: daos_handle_t,
+        _: daos_handle_t,
+        flags: c_int,
+        dfs: *mut *mut dfs_t,
+    ) -> c_int {
+        log("mount");
+        if SUPERBLOCK_IN.get() > 0 {
+            SUPERBLOCK_IN.set(SUPERBLOCK_IN.get() - 1);
+            return libc::ENOENT;
+        }
+        if BALANCED.get() && flags & DFS_BALANCED == 0 {
+            return libc::EPERM;
+        }
+        // SAFETY: the code under test passes its result.
+        unsafe { *dfs = std::ptr::dangling_mut() };
+        0
+    }
+
+    fn client() -> std::sync::Arc<Client> {
+        let mut api = crate::stub::api();
+        api.daos_init = init;
+        api.daos_pool_connect = pool_connect;
+        api.daos_pool_disconnect = pool_disconnect;
+        api.daos_cont_open = cont_open;
+        api.daos_cont_close = cont_close;
+        api.dfs_mount = dfs_mount;
+        crate::stub::start(api).unwrap()
+    }
+
+    fn mounted() -> (bool, bool) {
+        let found = open(&client(), c"p", c"c").unwrap().1;
+        (found.read_only, found.balanced)
+    }
+
+    #[test]
+    fn every_kind_of_container_is_mounted_as_far_as_allowed() {
+        assert_eq!(mounted(), (false, false));
+        BALANCED.set(true);
+        assert_eq!(mounted(), (false, true));
+        MAY_WRITE.set(false);
+        assert_eq!(mounted(), (true, true));
+        BALANCED.set(false);
+        assert_eq!(mounted(), (true, false));
+    }
+
+    #[test]
+    fn a_container_being_created_is_waited_for() {
+        SUPERBLOCK_IN.set(3);
+        assert_eq!(mounted(), (false, false));
+        assert_eq!(LOG.take(), ["mount"; 4]);
+        SUPERBLOCK_IN.set(1000);
+        let error = open(&client(), c"p", c"c").err();
+        assert_eq!(error, Some(Errno::ENOENT));
+    }
+
+    #[test]
+    fn a_failure_leaves_nothing_open() {
+        let error = open(&client(), c"p", c"missing").err();
+        assert_eq!(error.map(|e| e.0), Some(der_to_errno(-1005)));
+        assert_eq!(LOG.take(), ["disconnect"]);
+        SUPERBLOCK_IN.set(1000);
+        assert!(open(&client(), c"p", c"c").is_err());
+        assert_eq!(LOG.take()[10..], ["close", "disconnect"]);
     }
 }

@@ -31,21 +31,24 @@ impl Filesystem {
         name: &CStr,
         access: Access,
     ) -> Result<(Object, Attr)> {
-        if access == Access::ReadWrite && self.is_read_only() {
-            return Err(Errno::EROFS);
-        }
+        self.mount().traits.permits(access)?;
         let mut stat = MaybeUninit::zeroed();
-        self.look(
-            dir,
-            name,
-            access.flags(),
-            Some(&mut stat),
-            |handle, mode| {
-                // SAFETY: filled by libdfs, and valid when zeroed.
-                let attr = self.attr_of(&handle, unsafe { stat.assume_init() });
-                (handle.into_object(self.mount(), mode, access), attr)
-            },
-        )
+        self.look(dir, name, Some(&mut stat), |handle, mode| {
+            // SAFETY: filled by libdfs, and valid when zeroed.
+            self.keep(handle, mode, access, unsafe { stat.assume_init() })
+        })
+    }
+
+    /// A handle just looked up as object and attributes; local.
+    pub(crate) fn keep(
+        &self,
+        handle: Handle<'_>,
+        mode: u32,
+        access: Access,
+        stat: libc::stat,
+    ) -> (Object, Attr) {
+        let attr = self.attr_of(&handle, stat);
+        (handle.into_object(self.mount(), mode, access), attr)
     }
 
     /// As [`Filesystem::lookup`] without the attributes, which saves one of the two round trips:
@@ -56,10 +59,8 @@ impl Filesystem {
         name: &CStr,
         access: Access,
     ) -> Result<(Object, u32)> {
-        if access == Access::ReadWrite && self.is_read_only() {
-            return Err(Errno::EROFS);
-        }
-        self.look(dir, name, access.flags(), None, |handle, mode| {
+        self.mount().traits.permits(access)?;
+        self.look(dir, name, None, |handle, mode| {
             (handle.into_object(self.mount(), mode, access), mode)
         })
     }
@@ -68,8 +69,7 @@ impl Filesystem {
     /// released), no allocation of ours.
     pub fn stat(self: &Arc<Self>, dir: &Object, name: &CStr) -> Result<Attr> {
         let mut stat = MaybeUninit::zeroed();
-        let flags = Access::Read.flags();
-        self.look(dir, name, flags, Some(&mut stat), |handle, _| {
+        self.look(dir, name, Some(&mut stat), |handle, _| {
             // SAFETY: filled by libdfs, and valid when zeroed.
             self.attr_of(&handle, unsafe { stat.assume_init() })
         })
@@ -80,7 +80,6 @@ impl Filesystem {
         &self,
         dir: &Object,
         name: &CStr,
-        flags: i32,
         stat: Option<*mut MaybeUninit<libc::stat>>,
         found: impl FnOnce(Handle<'_>, u32) -> R,
     ) -> Result<R> {
@@ -95,7 +94,7 @@ impl Filesystem {
                     call.dfs(),
                     dir.raw(call),
                     name.as_ptr(),
-                    flags | libc::O_NOFOLLOW,
+                    self.mount().traits.open_flags() | libc::O_NOFOLLOW,
                     &mut raw,
                     &mut mode,
                     stat,
@@ -121,7 +120,7 @@ impl Filesystem {
 
     /// Creates (or, not exclusive, opens) a regular file owned by the given ids; an existing one
     /// keeps its mode, owner and contents. Whether the file was created is known in the exclusive
-    /// case only (always). One RPC. `EINVAL` if the name holds a directory or a link.
+    /// case only (always). One RPC. `EISDIR` if the name holds a directory, `ELOOP` if a link.
     pub fn create(
         self: &Arc<Self>,
         dir: &Object,
@@ -131,7 +130,20 @@ impl Filesystem {
     ) -> Result<Object> {
         let mode = libc::S_IFREG | (how.mode & 0o7777);
         let exclusive = if how.exclusive { libc::O_EXCL } else { 0 };
-        self.make(dir, name, mode, exclusive, how.access, None, owner)
+        match self.make(dir, name, mode, exclusive, how.access, None, owner) {
+            Err(Errno::EINVAL) => Err(self.not_a_file(dir, name)),
+            other => other,
+        }
+    }
+
+    /// Why a file cannot be opened where `dfs_open` said `EINVAL`.
+    #[cold]
+    fn not_a_file(self: &Arc<Self>, dir: &Object, name: &CStr) -> Errno {
+        match self.stat(dir, name).map(|attr| attr.kind()) {
+            Ok(Kind::Directory) => Errno::EISDIR,
+            Ok(Kind::Symlink) => Errno::ELOOP,
+            _ => Errno::EINVAL,
+        }
     }
 
     /// `mkdir(2)`; mode with umask applied. One DFS call (two RPCs: object and entry).
@@ -202,7 +214,7 @@ impl Filesystem {
         owner: (u32, u32),
     ) -> Result<Object> {
         check(dir, name)?;
-        let flags = libc::O_CREAT | exclusive | access.flags();
+        let flags = libc::O_CREAT | exclusive | libc::O_RDWR;
         let value = target.map_or(null(), CStr::as_ptr);
         let native = owner == effective_ids();
         let (mut made, mut owned) = (None, native);

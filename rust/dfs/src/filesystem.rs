@@ -55,11 +55,11 @@ impl Filesystem {
         names: Option<(CString, CString)>,
     ) -> Result<Arc<Filesystem>> {
         let api = client.api()?;
-        let access = match found.read_only {
-            true => Access::Read,
-            false => Access::ReadWrite,
+        let (access, flags) = match found.read_only {
+            true => (Access::Read, libc::O_RDONLY),
+            false => (Access::ReadWrite, libc::O_RDWR),
         };
-        let (raw, stat) = match connect::lookup_root(api, session.dfs, access) {
+        let (raw, stat) = match connect::lookup_root(api, session.dfs, flags) {
             Ok(root) => root,
             Err(e) => {
                 crate::mount::close(api, &session);

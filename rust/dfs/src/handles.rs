@@ -1,7 +1,7 @@
 //! Handles as bytes, for a program started by exec, a child, or a process that gets them from
 //! dfuse: `local2global` and `global2local`, all of it local. What is imported dies some seconds
 //! after the process that connected; the mount then connects anew by name ([`crate::mount`]).
-use crate::mount::{close, Mount, Session};
+use crate::mount::{close, Session};
 use crate::object::{import_raw, Handle};
 use crate::{connect, Access, Client, Errno, Filesystem, Object, Result};
 use daos_sys::{d_iov_t, daos_handle_t, Api};
@@ -89,11 +89,10 @@ impl Filesystem {
     /// mount can write.
     pub fn import(&self, blob: &[u8], access: Access) -> Result<Object> {
         let mount = self.mount();
-        if access == Access::ReadWrite && mount.traits.read_only {
-            return Err(Errno::EROFS);
-        }
+        mount.traits.permits(access)?;
         let call = mount.begin()?;
-        let raw = import_raw(&call, blob, access).map_err(|rc| mount.errno(rc))?;
+        let raw =
+            import_raw(&call, blob, mount.traits.open_flags()).map_err(|rc| mount.errno(rc))?;
         let handle = Handle { call: &call, raw };
         let mut mode = 0;
         // SAFETY: the handle is ours; the result lives through the call.
@@ -106,12 +105,20 @@ impl Filesystem {
         Ok(if is_root { object.mark_root() } else { object })
     }
 
+    /// True while the handles in use belong to another process (they were imported, or a fork lies
+    /// between): they die some seconds after it does.
+    pub fn is_borrowed(&self) -> bool {
+        let mount = self.mount();
+        let session = mount.session();
+        session.imported || session.forks != mount.client.forks()
+    }
+
     /// Connects anew, whatever the state of the handles at hand; objects follow at their next
     /// call. Calls do so by themselves when borrowed handles turn out to be dead; a fork child
     /// that will live may do it early. `EIO` if pool and container are not known by name.
     pub fn reconnect(&self) -> Result<()> {
-        let generation = self.mount().begin()?.session.generation;
-        Mount::reconnect(self.mount(), generation)
+        let mount = self.mount();
+        mount.reconnect(mount.session().generation)
     }
 }
 

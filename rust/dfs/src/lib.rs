@@ -12,6 +12,7 @@ mod client;
 mod connect;
 mod directory;
 mod entry;
+mod entry_point;
 mod errno;
 mod file;
 mod filesystem;
@@ -20,12 +21,15 @@ mod mount;
 mod name;
 mod object;
 mod rename;
+#[cfg(test)]
+mod stub;
 mod xattr;
 
 pub use attr::{Attr, Kind, ObjectId, SetAttr, SetTime};
 pub use client::Client;
 pub use directory::DirCursor;
 pub use entry::Create;
+pub use entry_point::EntryPoint;
 pub use errno::{Errno, Result};
 pub use filesystem::{Filesystem, Space};
 pub use handles::Handles;

@@ -1,12 +1,13 @@
 //! The connection beneath a [`crate::Filesystem`]: pool, container and `dfs_t`, and the way every
 //! call to libdfs takes. Objects keep their mount alive, so the handles below outlive them.
 //!
-//! Handles that this process did not open itself (imported ones, and all of them in a fork child)
-//! are a cache: some seconds after their owner is gone the servers forget them and every call
-//! answers `NO_HDL`, which libdfs shows as `EINVAL`. Then a new session is connected, objects
-//! follow it by their ids, and the call is repeated once. Old sessions stay allocated as long as
-//! the mount: other threads may be using them. Nothing here is guarded by a lock, so a fork may
-//! happen at any instant.
+//! Handles are a cache. Those that this process did not open itself (imported ones, and all of
+//! them in a fork child) are forgotten by the servers some seconds after their owner is gone, and
+//! an administrator may evict any: every call then answers `NO_HDL`, which libdfs shows as
+//! `EINVAL`. Then a new session is connected, objects follow it by their ids, and the call is
+//! repeated once (nothing has happened yet when a server refuses a handle). Old sessions stay
+//! allocated as long as the mount: other threads may be using them. Nothing here is guarded by a
+//! lock, so a fork may happen at any instant.
 use crate::{connect, Access, Attr, Client, Errno, Kind, ObjectId, Result};
 use daos_sys::{daos_handle_t, dfs_obj_t, dfs_t, Api};
 use std::ffi::CString;
@@ -43,6 +44,27 @@ pub(crate) struct Traits {
     pub(crate) chunk_size: u64,
     /// Pool and container, where known: needed to connect again.
     pub(crate) names: Option<(CString, CString)>,
+}
+
+impl Traits {
+    /// The flags every handle is opened with: all the access the mount has. An [`Access`] is
+    /// enforced by this crate, because libdfs wants a writable handle where Linux does not: for a
+    /// change of attributes, and of the directory that holds the changed entry.
+    #[inline]
+    pub(crate) fn open_flags(&self) -> i32 {
+        match self.read_only {
+            true => libc::O_RDONLY,
+            false => libc::O_RDWR,
+        }
+    }
+
+    /// `EROFS` for write access where there is none.
+    pub(crate) fn permits(&self, access: Access) -> Result<()> {
+        match access {
+            Access::ReadWrite if self.read_only => Err(Errno::EROFS),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// A mounted container without its root object.
@@ -85,10 +107,17 @@ impl Mount {
     /// The functions and the current session, without the repetition of [`Mount::call`].
     #[inline]
     pub(crate) fn begin(&self) -> Result<Call<'_>> {
-        let api = self.client.api()?;
+        Ok(Call {
+            api: self.client.api()?,
+            session: self.session(),
+        })
+    }
+
+    /// The session in use.
+    #[inline]
+    pub(crate) fn session(&self) -> &Session {
         // SAFETY: sessions are freed only when the mount is dropped.
-        let session = unsafe { &*self.session.load(Ordering::Acquire) };
-        Ok(Call { api, session })
+        unsafe { &*self.session.load(Ordering::Acquire) }
     }
 
     /// Runs one libdfs function (`f` answers its result: 0 or an errno), once more with new
@@ -98,7 +127,7 @@ impl Mount {
         let call = self.begin()?;
         match f(&call) {
             0 => Ok(()),
-            rc if self.may_be_dead(&call, rc) => self.again(&call, rc, &mut f),
+            rc if self.may_be_dead(rc) => self.again(&call, rc, &mut f),
             rc => Err(self.errno(rc)),
         }
     }
@@ -112,12 +141,11 @@ impl Mount {
         self.call(f)
     }
 
-    fn may_be_dead(&self, call: &Call<'_>, rc: i32) -> bool {
-        let borrowed = call.session.imported || call.session.forks != self.client.forks();
-        rc == libc::EINVAL && borrowed && self.traits.names.is_some()
+    fn may_be_dead(&self, rc: i32) -> bool {
+        matches!(rc, libc::EINVAL | libc::ESTALE) && self.traits.names.is_some()
     }
 
-    /// A borrowed session answered `EINVAL`: dead handles, or a call that is really invalid?
+    /// `EINVAL` or `ESTALE`: dead handles, or a call that is really invalid? One RPC tells.
     #[cold]
     fn again(&self, call: &Call<'_>, rc: i32, f: &mut dyn FnMut(&Call<'_>) -> i32) -> Result<()> {
         if self.answers(call) {
@@ -132,7 +160,7 @@ impl Mount {
 
     /// Whether the servers still know a session: one look at the root directory.
     fn answers(&self, call: &Call<'_>) -> bool {
-        connect::lookup_root(call.api, call.session.dfs, Access::Read)
+        connect::lookup_root(call.api, call.session.dfs, libc::O_RDONLY)
             .map(|(raw, _)| release(call.api, raw))
             .is_ok()
     }

@@ -15,23 +15,14 @@ use std::ptr::null_mut;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 use std::sync::Arc;
 
-/// What a handle may do.
+/// What may be done with an [`Object`]'s contents. Attributes and entries may be changed through
+/// any handle.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Access {
     /// `O_RDONLY`
     Read,
-    /// `O_RDWR` (DFS needs it for attribute changes too)
+    /// `O_RDWR`
     ReadWrite,
-}
-
-impl Access {
-    /// The open flags of libdfs.
-    pub(crate) fn flags(self) -> i32 {
-        match self {
-            Access::Read => libc::O_RDONLY,
-            Access::ReadWrite => libc::O_RDWR,
-        }
-    }
 }
 
 /// An open DFS object.
@@ -161,7 +152,8 @@ impl Object {
         if self.kind == Kind::Symlink {
             return old;
         }
-        let moved = export_raw(call, old).and_then(|blob| import_raw(call, &blob, self.access));
+        let moved = export_raw(call, old)
+            .and_then(|blob| import_raw(call, &blob, self.mount.traits.open_flags()));
         if let Ok(new) = moved {
             self.replace(call, old, new);
             self.generation
@@ -201,15 +193,13 @@ impl Object {
     /// A second handle on the same object with another access (`dfs_dup`, local). `EROFS` for
     /// write access on a read-only mount.
     pub fn reopen(&self, access: Access) -> Result<Object> {
-        if access == Access::ReadWrite && self.mount.traits.read_only {
-            return Err(Errno::EROFS);
-        }
+        self.mount.traits.permits(access)?;
+        let flags = self.mount.traits.open_flags();
         let mut made = None;
         self.mount.call(|call| {
             let mut raw = null_mut();
             // SAFETY: the object's handle is alive; the result lives through the call.
-            let rc =
-                unsafe { (call.api.dfs_dup)(call.dfs(), self.raw(call), access.flags(), &mut raw) };
+            let rc = unsafe { (call.api.dfs_dup)(call.dfs(), self.raw(call), flags, &mut raw) };
             if rc == 0 {
                 made = Some(self.sibling(call, raw, access));
             }
@@ -259,9 +249,6 @@ impl Object {
         let (mut stat, flags) = self.stat_of(set);
         if flags == 0 {
             return Ok(());
-        }
-        if self.access == Access::Read {
-            return self.reopen(Access::ReadWrite)?.set_attr(set);
         }
         self.mount
             .change(|call| {
@@ -322,6 +309,7 @@ impl Object {
     /// DFS call. The handle used so far is kept until the object is dropped.
     pub fn renamed(&self, dir: &Object, name: &CStr) -> Result<()> {
         crate::name::check(name)?;
+        let flags = self.mount.traits.open_flags();
         self.mount.call(|call| {
             let old = self.raw(call);
             let mut new = null_mut();
@@ -329,7 +317,7 @@ impl Object {
                 Some(update) => {
                     // SAFETY: handles are alive; the copy is changed before anybody sees it.
                     unsafe {
-                        let rc = (call.api.dfs_dup)(call.dfs(), old, self.access.flags(), &mut new);
+                        let rc = (call.api.dfs_dup)(call.dfs(), old, flags, &mut new);
                         if rc == 0 {
                             update(new, dir.raw(call), name.as_ptr());
                         }
@@ -359,7 +347,7 @@ impl Object {
                 call.dfs(),
                 dir.raw(call),
                 name.as_ptr(),
-                self.access.flags() | libc::O_NOFOLLOW,
+                self.mount.traits.open_flags() | libc::O_NOFOLLOW,
                 new,
                 null_mut(),
                 null_mut(),
@@ -420,7 +408,7 @@ fn export_raw(call: &Call<'_>, raw: *mut dfs_obj_t) -> std::result::Result<Vec<u
 pub(crate) fn import_raw(
     call: &Call<'_>,
     blob: &[u8],
-    access: Access,
+    flags: i32,
 ) -> std::result::Result<*mut dfs_obj_t, i32> {
     let mut copy = blob.to_vec();
     let glob = d_iov_t {
@@ -431,7 +419,7 @@ pub(crate) fn import_raw(
     let mut raw = null_mut();
     // SAFETY: the iov describes the copy, which libdfs may byte-swap; the result lives through
     // the call.
-    let rc = unsafe { (call.api.dfs_obj_global2local)(call.dfs(), access.flags(), glob, &mut raw) };
+    let rc = unsafe { (call.api.dfs_obj_global2local)(call.dfs(), flags, glob, &mut raw) };
     if rc == 0 {
         Ok(raw)
     } else {

@@ -73,7 +73,10 @@ impl Filesystem {
             return self.move_link(source, target, from, to, no_replace);
         }
         self.move_entry(source, target, from, to, no_replace)?;
-        self.restore_mtime(target, from);
+        // A link's entry is moved as it is.
+        if from.kind() != Kind::Symlink {
+            self.restore_mtime(target, from);
+        }
         Ok(())
     }
 
