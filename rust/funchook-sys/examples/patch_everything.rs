@@ -1,0 +1,109 @@
+//! `LD_PRELOAD=libpatch_everything.so program`: every system call of libc and
+//! ld.so whose number is known goes through a gate that only counts. The
+//! program must not notice; that is the proof. `PATCH_SERVE=1`: the gate makes
+//! the calls itself, as for calls that are ours. `PATCH_REPORT=file`: one line
+//! there at exit.
+
+#![cfg(target_arch = "x86_64")]
+
+use funchook_sys::module::Module;
+use funchook_sys::patch::{Options, Patcher, StubArea};
+use funchook_sys::sites::scan;
+use std::io::Write;
+use std::sync::OnceLock;
+
+const STUBS: usize = 65536;
+
+core::arch::global_asm!(
+    ".globl patch_stubs, patch_count, patch_resume_gate, patch_serve_gate",
+    ".hidden patch_stubs, patch_count, patch_resume_gate, patch_serve_gate",
+    ".text",
+    ".balign 4096",
+    "patch_stubs:",
+    ".skip 65536, 0xcc",
+    "patch_resume_gate:",
+    "mov (%rsp), %r11",
+    "lock incq patch_count(%rip)",
+    "mov (%r11), %r11",
+    "lea 136(%rsp), %rsp",
+    "jmp *%r11",
+    "patch_serve_gate:",
+    "lock incq patch_count(%rip)",
+    "syscall",
+    "mov (%rsp), %r11",
+    "mov 8(%r11), %r11",
+    "lea 136(%rsp), %rsp",
+    "jmp *%r11",
+    ".pushsection .data.patch_count, \"aw\"",
+    ".balign 8",
+    "patch_count: .quad 0",
+    ".popsection",
+    options(att_syntax)
+);
+
+extern "C" {
+    static mut patch_stubs: [u8; STUBS];
+    static patch_count: u64;
+    fn patch_resume_gate();
+    fn patch_serve_gate();
+}
+
+static PATCHER: OnceLock<Patcher> = OnceLock::new();
+
+extern "C" fn load() {
+    let wanted = |nr: u32| {
+        let nr = libc::c_long::from(nr as i32);
+        // These return twice, or not where they were made.
+        ![
+            libc::SYS_clone,
+            libc::SYS_clone3,
+            libc::SYS_vfork,
+            libc::SYS_rt_sigreturn,
+        ]
+        .contains(&nr)
+    };
+    let sites: Vec<_> = Module::of_process()
+        .iter()
+        .flat_map(|module| scan(module, &wanted))
+        .collect();
+    let options = Options {
+        memory_calls: true,
+        ..Options::default()
+    };
+    let gate = match std::env::var_os("PATCH_SERVE") {
+        Some(_) => patch_serve_gate as *const () as usize,
+        None => patch_resume_gate as *const () as usize,
+    };
+    let mut patcher = Patcher::new(options);
+    // SAFETY: the area is reserved for stubs, the gates honour the contract, and
+    // this library is never unloaded before the process ends.
+    unsafe {
+        let mut area = StubArea::new((&raw mut patch_stubs).cast(), STUBS);
+        patcher.install(&sites, &mut area, gate);
+    }
+    let _ = PATCHER.set(patcher);
+}
+
+extern "C" fn unload() {
+    let (Some(patcher), Some(path)) = (PATCHER.get(), std::env::var_os("PATCH_REPORT")) else {
+        return;
+    };
+    // SAFETY: a plain counter.
+    let count = unsafe { (&raw const patch_count).read_volatile() };
+    if let Ok(mut file) = std::fs::File::options()
+        .create(true)
+        .append(true)
+        .open(path)
+    {
+        let (patched, lost) = (patcher.patched(), patcher.verify().len());
+        let _ = writeln!(file, "{patched} patched {count} calls {lost} lost");
+    }
+}
+
+#[used]
+#[link_section = ".init_array"]
+static LOAD: extern "C" fn() = load;
+
+#[used]
+#[link_section = ".fini_array"]
+static UNLOAD: extern "C" fn() = unload;
