@@ -4,7 +4,7 @@ import dataclasses
 import glob
 import os
 
-from . import base, conform
+from . import apps, base, conform
 
 
 @dataclasses.dataclass
@@ -31,4 +31,5 @@ def program_names():
 ALL = [
     Suite("conform-native", conform.native, needs_build=False, needs_programs=True),
     Suite("conform-mount", conform.mounted, needs_programs=True),
+    Suite("apps", apps.tests),
 ]

@@ -1,0 +1,8 @@
+#!/bin/bash
+# perl: files, -i, opendir, File::*, flock, truncate, links, sysopen, backticks.
+set -u
+perl -e 'open(my $f, ">", "a") or die; print $f "line $_\n" for 1..100; close $f; open($f, "<", "a"); my @l = <$f>; print scalar(@l), "\n"; print -s "a", " ", -e "none" ? 1 : 0, " ", -d "." ? 1 : 0, "\n"; open($f, "+<", "a"); seek($f, 10, 0); read($f, my $x, 5); print "$x\n"; truncate($f, 20); close $f; print -s "a", "\n"; open($f, ">>", "a"); print $f "end\n"; close $f; print tell(STDOUT) > 5, "\n"'
+perl -pi -e 's/line/LINE/' a; cat a; perl -pi.orig -e 's/end/END/' a; ls
+perl -e 'mkdir "d"; symlink "a", "l"; print readlink("l"), "\n"; rename "a.orig", "d/b"; opendir(my $d, "d"); print join(",", sort grep { !/^\./ } readdir $d), "\n"; print join(",", sort glob("*")), "\n"; chmod 0600, "a"; printf "%o\n", (stat "a")[2]; utime 1, 2, "a"; print +(stat "a")[9], "\n"; print unlink("l"), rmdir("d") ? 1 : 0, "\n"; print `cat a`; open(my $p, "|-", "cat > piped") or die; print $p "through a pipe\n"; close $p; system("cat piped"); use Fcntl ":flock"; open(my $f, ">", "lock"); print flock($f, LOCK_EX) ? 1 : 0, "\n"'
+perl -MFile::Copy -MFile::Path=make_path,remove_tree -MFile::Find -MFile::Temp=tempfile -MFile::Basename -MCwd=abs_path -e 'make_path("x/y/z"); copy("a", "x/y/c"); move("x/y/c", "x/m"); my @n; find(sub { push @n, $File::Find::name }, "."); print join(" ", sort @n), "\n"; print remove_tree("x"), "\n"; my ($fh, $name) = tempfile(DIR => "."); print $fh "t"; close $fh; print -s $name, "\n"; unlink $name; print basename(abs_path("a")), "\n"; open(STDOUT, ">", "redirected"); print "to file\n"; system("echo child"); '
+cat redirected
