@@ -1,1 +1,150 @@
-//! To be written.
+//! Open file descriptions: Linux's `struct file`. What dup and threads share is the [`OpenFile`];
+//! what relatives across fork and exec share - offset, status flags - is its [`Slot`]; what belongs
+//! to the file is its [`Node`].
+use crate::dirstream::DirStream;
+use crate::fd::{Identity, Slot};
+use crate::lock;
+use crate::node::Node;
+use crate::process::Process;
+use crate::Errno;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+/// Flags `fcntl(F_SETFL)` can change; they live in the slot. (`O_SYNC` and `O_DSYNC` are kept with
+/// the access flags: every write is on its way when it returns.)
+pub const STATUS_FLAGS: i32 =
+    libc::O_APPEND | libc::O_NONBLOCK | libc::O_DIRECT | libc::O_NOATIME | libc::O_ASYNC;
+
+/// Flags of `open` that mean something only while opening.
+const CREATION_FLAGS: i32 =
+    libc::O_CREAT | libc::O_EXCL | libc::O_NOCTTY | libc::O_TRUNC | libc::O_CLOEXEC;
+
+/// The kernel's `O_LARGEFILE`, set on every file a 64-bit process opens (libc says 0).
+#[cfg(target_arch = "x86_64")]
+const LARGEFILE: i32 = 0o100_000;
+/// The kernel's `O_LARGEFILE`.
+#[cfg(target_arch = "aarch64")]
+const LARGEFILE: i32 = 0o400_000;
+
+/// One open file description.
+pub struct OpenFile {
+    /// The file.
+    pub node: Arc<Node>,
+    /// Offset and status flags, shared over dup, fork and exec.
+    pub slot: Slot,
+    /// Access mode and the flags of `open` that never change.
+    pub flags_access: i32,
+    /// Position within a directory; unused for files.
+    pub stream: Mutex<DirStream>,
+    /// Lock owners: flock(2) and `F_OFD_SETLK` belong to the description.
+    pub locks: lock::Description,
+    /// The end of the file as far as this description has seen it.
+    end_seen: AtomicU64,
+    /// The last fork that counted this description.
+    fork: AtomicU32,
+}
+
+impl OpenFile {
+    /// A new description of a node, at offset 0. `flags` are those of `open`. `ENFILE`, `ENOMEM`.
+    pub fn open(_p: &'static Process, node: Arc<Node>, flags: i32) -> Result<Arc<OpenFile>, Errno> {
+        let identity = Identity {
+            mount: node.mount.hash(),
+            oid: node.oid,
+        };
+        let slot = Slot::new(flags & STATUS_FLAGS, identity)?;
+        Ok(OpenFile::inherit(node, slot, flags))
+    }
+
+    /// A description an earlier image left in `slot`.
+    pub fn inherit(node: Arc<Node>, slot: Slot, flags: i32) -> Arc<OpenFile> {
+        node.opens.fetch_add(1, Ordering::AcqRel);
+        Arc::new(OpenFile {
+            node,
+            slot,
+            flags_access: flags & !(STATUS_FLAGS | CREATION_FLAGS),
+            stream: Mutex::new(DirStream::default()),
+            locks: lock::Description::default(),
+            end_seen: AtomicU64::new(0),
+            fork: AtomicU32::new(0),
+        })
+    }
+
+    /// What `fcntl(F_GETFL)` answers.
+    pub fn status_flags(&self) -> i32 {
+        if self.is_path() {
+            let kept = libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW;
+            return self.flags_access & kept;
+        }
+        self.flags_access | self.slot.flags() | LARGEFILE
+    }
+
+    /// Opened for reading.
+    pub fn can_read(&self) -> bool {
+        !self.is_path() && (self.flags_access & libc::O_ACCMODE) + 1 & 1 != 0
+    }
+
+    /// Opened for writing. (Access mode 3 allows neither.)
+    pub fn can_write(&self) -> bool {
+        !self.is_path() && (self.flags_access & libc::O_ACCMODE) + 1 & 2 != 0
+    }
+
+    /// Opened with `O_PATH`: a place, not its data.
+    pub fn is_path(&self) -> bool {
+        self.flags_access & libc::O_PATH != 0
+    }
+
+    /// Notes that the file reaches to `end` at least.
+    #[inline]
+    pub fn saw_end(&self, end: u64) {
+        if end > self.end_seen.load(Ordering::Relaxed) {
+            self.end_seen.store(end, Ordering::Relaxed);
+        }
+    }
+
+    /// The file was truncated here, or found shorter.
+    pub fn set_end(&self, end: u64) {
+        self.end_seen.store(end, Ordering::Relaxed);
+    }
+
+    /// A read of `wanted` bytes got `n` and ended at `end`. Short of what was seen before, the file
+    /// was truncated - or it is gone: removed through another node it reads as empty, and `ESTALE`
+    /// must be said instead of end of file. Costs a call only then.
+    #[inline]
+    pub fn saw(&self, n: usize, wanted: usize, end: u64) -> Result<(), Errno> {
+        if n > 0 {
+            self.saw_end(end);
+        }
+        if n == wanted || end >= self.end_seen.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let size = self.node.object.attr()?.stat.st_size as u64;
+        self.set_end(size);
+        Ok(())
+    }
+
+    /// True once for each fork.
+    pub(crate) fn first_in_fork(&self, fork: u32) -> bool {
+        self.fork.swap(fork, Ordering::Relaxed) != fork
+    }
+}
+
+/// The last close: the slot's reference goes back, and a file that lost its name while it was open
+/// is removed - unless a relative still has it open, then the sweeper of the next start does it.
+impl Drop for OpenFile {
+    fn drop(&mut self) {
+        let node = &self.node;
+        if !self.slot.close() {
+            node.elsewhere.store(true, Ordering::Release);
+        }
+        if node.opens.fetch_sub(1, Ordering::AcqRel) > 1 || node.elsewhere.load(Ordering::Acquire) {
+            return;
+        }
+        let hidden = {
+            let place = node.place.lock().unwrap_or_else(|e| e.into_inner());
+            place.gone.as_ref().is_some_and(|gone| gone.hidden)
+        };
+        if let (true, Some(p)) = (hidden, Process::get()) {
+            crate::ops::names::destroy_hidden(p, node);
+        }
+    }
+}
