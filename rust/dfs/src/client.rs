@@ -27,12 +27,16 @@ impl Client {
     }
 
     /// As [`Client::start`]; libdaos logs to `log_file` where the user did not set `D_LOG_FILE`
-    /// (without any it would write its error lines to the program's standard output). The
-    /// variable is in the environment during `daos_init` only, so that children do not inherit
-    /// it; other threads must not be in getenv at that time, as with any setenv.
+    /// (without any it would write its error lines to the program's standard output). This
+    /// variable and two that make verbs survive a fork are in the environment during `daos_init`
+    /// only, so that children do not inherit them; other threads must not be in getenv at that
+    /// time, as with any setenv.
     pub fn start_logging(api: &'static Api, log_file: &CStr) -> Result<Arc<Client>> {
         let rc = {
-            let _set = LogFile::ensure(log_file);
+            let _log = Variable::set(c"D_LOG_FILE", log_file);
+            // Verbs memory survives a fork only if the fabric knows of it from the start.
+            let _verbs = Variable::set(c"IBV_FORK_SAFE", c"1");
+            let _rdma = Variable::set(c"RDMAV_FORK_SAFE", c"1");
             // SAFETY: the table's functions are libdaos's own, loaded for good.
             unsafe { (api.daos_init)() }
         };
@@ -124,9 +128,10 @@ impl Client {
     }
 }
 
-/// `D_LOG_FILE` set for the time of `daos_init`, taken away on drop.
-struct LogFile {
-    /// What to do on drop: nothing, unset, or back to the empty string.
+/// A variable of the environment for the time of `daos_init`, taken away again on drop. What the
+/// user set stays.
+struct Variable {
+    name: &'static CStr,
     undo: Undo,
 }
 
@@ -136,36 +141,32 @@ enum Undo {
     Empty,
 }
 
-impl LogFile {
-    fn ensure(path: &CStr) -> LogFile {
-        const NAME: &CStr = c"D_LOG_FILE";
+impl Variable {
+    fn set(name: &'static CStr, value: &CStr) -> Variable {
         // SAFETY: the environment is read; the caller's contract excludes concurrent changes.
-        let old = unsafe { libc::getenv(NAME.as_ptr()) };
-        // SAFETY: getenv answered a string of the environment.
-        let undo = match (old.is_null(), old.is_null() || unsafe { *old } == 0) {
-            (true, _) => Undo::Unset,
-            (false, true) => Undo::Empty,
-            (false, false) => {
-                return LogFile {
-                    undo: Undo::Nothing,
-                }
-            }
+        let old = unsafe { libc::getenv(name.as_ptr()).as_ref() };
+        let undo = match old {
+            None => Undo::Unset,
+            Some(0) => Undo::Empty,
+            Some(_) => Undo::Nothing,
         };
-        // SAFETY: both are strings; see the contract of `start_logging`.
-        unsafe { libc::setenv(NAME.as_ptr(), path.as_ptr(), 1) };
-        LogFile { undo }
+        if !matches!(undo, Undo::Nothing) {
+            // SAFETY: both are strings; see the contract of `start_logging`.
+            unsafe { libc::setenv(name.as_ptr(), value.as_ptr(), 1) };
+        }
+        Variable { name, undo }
     }
 }
 
-impl Drop for LogFile {
+impl Drop for Variable {
     fn drop(&mut self) {
-        const NAME: &CStr = c"D_LOG_FILE";
+        let name = self.name.as_ptr();
         // SAFETY: see the contract of `start_logging`.
         unsafe {
             match self.undo {
                 Undo::Nothing => 0,
-                Undo::Unset => libc::unsetenv(NAME.as_ptr()),
-                Undo::Empty => libc::setenv(NAME.as_ptr(), c"".as_ptr(), 1),
+                Undo::Unset => libc::unsetenv(name),
+                Undo::Empty => libc::setenv(name, c"".as_ptr(), 1),
             }
         };
     }
