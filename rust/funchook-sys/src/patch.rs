@@ -298,12 +298,13 @@ unsafe fn write(
     // SAFETY: the area is ours, and no jump leads there yet.
     unsafe { writer.write(stubs_at, stubs) }?;
     let edits: Vec<_> = windows.iter().map(|(window, _)| window.edit()).collect();
-    // SAFETY: one thread, or edits of one store each.
     let result = if threads {
         edits
             .iter()
+            // SAFETY: each is one instruction in one aligned word.
             .try_for_each(|edit| unsafe { one_store(&writer, edit) })
     } else {
+        // SAFETY: there is one thread, and it is here.
         unsafe { writer.apply(&edits) }
     };
     if result.is_err() {

@@ -5,16 +5,17 @@
 
 /// Where control goes after an instruction. Targets are offsets from the
 /// instruction's first byte.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Flow {
     /// To the next instruction.
+    #[default]
     Next,
     /// A direct jump (`jmp rel8`, `jmp rel32`).
-    Jump(i64),
+    Jump(i32),
     /// A conditional direct jump (`jcc`, `loop`, `jrcxz`, `xbegin`).
-    Branch(i64),
+    Branch(i32),
     /// A direct call.
-    Call(i64),
+    Call(i32),
     /// A jump through a register or memory.
     JumpIndirect,
     /// A call through a register or memory.
@@ -28,7 +29,7 @@ pub enum Flow {
 }
 
 /// One decoded instruction.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Insn {
     /// Bytes, 1 to 15.
     pub len: u8,
@@ -52,43 +53,65 @@ pub struct Insn {
     pub flow: Flow,
 }
 
-const MODRM: u8 = 1;
-const IMM8: u8 = 2;
+const MODRM: u16 = 1;
+const IMM8: u16 = 1 << 1;
 /// 4 bytes, 2 with an operand size prefix.
-const IMMZ: u8 = 4;
+const IMMZ: u16 = 1 << 2;
 /// 8 bytes with REX.W, else as `IMMZ`.
-const IMMV: u8 = 8;
-const IMM16: u8 = 16;
-const REL8: u8 = 32;
-const REL32: u8 = 64;
-const BAD: u8 = 128;
+const IMMV: u16 = 1 << 3;
+const IMM16: u16 = 1 << 4;
+const REL8: u16 = 1 << 5;
+const REL32: u16 = 1 << 6;
+const BAD: u16 = 1 << 7;
+const PREFIX: u16 = 1 << 8;
+const REX: u16 = 1 << 9;
+/// Another opcode map follows.
+const ESCAPE: u16 = 1 << 10;
+/// The length depends on ModRM's middle field, or some of its values are bad.
+const GROUP: u16 = 1 << 11;
+/// An address of the machine's width.
+const OFFSET: u16 = 1 << 12;
+/// Control may not go to the next instruction.
+const FLOW: u16 = 1 << 13;
 
-const ONE: [u8; 256] = one_byte_map();
-const TWO: [u8; 256] = two_byte_map();
+static ONE: [u16; 256] = one_byte_map();
+static TWO: [u16; 256] = two_byte_map();
+/// For each ModRM byte the bytes of SIB and displacement, and [`SIB`].
+static OPERAND: [u8; 256] = operand_map();
+const SIB: u8 = 0x80;
 
-const fn one_byte_map() -> [u8; 256] {
-    let mut t = [0u8; 256];
+const fn one_byte_map() -> [u16; 256] {
+    let mut t = [0u16; 256];
     let mut op = 0usize;
     while op < 256 {
         t[op] = match op {
+            0x0f | 0x62 | 0xc4 | 0xc5 => ESCAPE,
+            0x26 | 0x2e | 0x36 | 0x3e | 0x64..=0x67 | 0xf0 | 0xf2 | 0xf3 => PREFIX,
             0x00..=0x3f => match op & 7 {
                 0..=3 => MODRM,
                 4 => IMM8,
                 5 => IMMZ,
                 _ => BAD,
             },
-            0x60..=0x62 | 0x82 | 0x9a | 0xce | 0xd4..=0xd6 | 0xea => BAD,
-            0x40..=0x4f | 0x64..=0x67 | 0xc4 | 0xc5 | 0xf0 | 0xf2 | 0xf3 => BAD,
-            0x63 | 0x84..=0x8f | 0xd0..=0xd3 | 0xd8..=0xdf | 0xf6 | 0xf7 | 0xfe | 0xff => MODRM,
+            0x40..=0x4f => REX,
+            0x60 | 0x61 | 0x82 | 0x9a | 0xce | 0xd4..=0xd6 | 0xea => BAD,
+            // int n: nothing an ordinary program holds.
+            0xcd => BAD,
+            0x63 | 0x84..=0x8e | 0xd0..=0xd3 | 0xd8..=0xdf => MODRM,
+            0x8f | 0xf6 | 0xf7 | 0xfe => MODRM | GROUP,
+            0xff => MODRM | GROUP | FLOW,
             0x68 | 0xa9 => IMMZ,
-            0x69 | 0x81 | 0xc7 => MODRM | IMMZ,
+            0x69 | 0x81 => MODRM | IMMZ,
+            0xc7 => MODRM | IMMZ | FLOW,
             0x6b | 0x80 | 0x83 | 0xc0 | 0xc1 | 0xc6 => MODRM | IMM8,
-            0x6a | 0xa8 | 0xb0..=0xb7 | 0xcd | 0xe4..=0xe7 => IMM8,
-            0x70..=0x7f | 0xe0..=0xe3 | 0xeb => REL8,
+            0x6a | 0xa8 | 0xb0..=0xb7 | 0xe4..=0xe7 => IMM8,
+            0x70..=0x7f | 0xe0..=0xe3 | 0xeb => REL8 | FLOW,
+            0xa0..=0xa3 => OFFSET,
             0xb8..=0xbf => IMMV,
-            0xc2 | 0xca => IMM16,
+            0xc2 | 0xca => IMM16 | FLOW,
+            0xc3 | 0xcb | 0xcc | 0xcf | 0xf4 => FLOW,
             0xc8 => IMM16 | IMM8,
-            0xe8 | 0xe9 => REL32,
+            0xe8 | 0xe9 => REL32 | FLOW,
             _ => 0,
         };
         op += 1;
@@ -96,16 +119,19 @@ const fn one_byte_map() -> [u8; 256] {
     t
 }
 
-const fn two_byte_map() -> [u8; 256] {
-    let mut t = [MODRM; 256];
+const fn two_byte_map() -> [u16; 256] {
+    let mut t = [0u16; 256];
     let mut op = 0usize;
     while op < 256 {
         t[op] = match op {
             0x04 | 0x0a | 0x0c | 0x24..=0x27 | 0x36 | 0x38..=0x3f | 0xa6 | 0xa7 => BAD,
-            0x05..=0x09 | 0x0b | 0x0e | 0x30..=0x37 | 0x77 | 0xa0..=0xa2 | 0xa8..=0xaa => 0,
+            // sysret, sysenter, sysexit: the kernel's.
+            0x07 | 0x34 | 0x35 => BAD,
+            0x05 | 0x0b => FLOW,
+            0x06..=0x09 | 0x0e | 0x30..=0x37 | 0x77 | 0xa0..=0xa2 | 0xa8..=0xaa => 0,
             0xc8..=0xcf => 0,
             0x0f | 0x70..=0x73 | 0xa4 | 0xac | 0xba | 0xc2 | 0xc4..=0xc6 => MODRM | IMM8,
-            0x80..=0x8f => REL32,
+            0x80..=0x8f => REL32 | FLOW,
             _ => MODRM,
         };
         op += 1;
@@ -113,34 +139,73 @@ const fn two_byte_map() -> [u8; 256] {
     t
 }
 
+const fn operand_map() -> [u8; 256] {
+    let mut t = [0u8; 256];
+    let mut modrm = 0usize;
+    while modrm < 256 {
+        let sib = if modrm & 7 == 4 { 1 | SIB } else { 0 };
+        t[modrm] = match modrm >> 6 {
+            0 if modrm & 7 == 5 => 4,
+            0 => sib,
+            1 => sib + 1,
+            2 => sib + 4,
+            _ => 0,
+        };
+        modrm += 1;
+    }
+    t
+}
+
 /// Decodes the instruction at the head of `code`; `None` when it is not one
 /// this decoder knows, or `code` ends inside it.
 pub fn decode(code: &[u8]) -> Option<Insn> {
-    let code = &code[..code.len().min(15)];
-    let (mut at, mut rex, mut word, mut repeat) = (0usize, 0u8, false, 0u8);
+    let mut insn = Insn::default();
+    insn.read(code).then_some(insn)
+}
+
+/// Decodes from sixteen bytes, one more than an instruction may have. Offsets
+/// are taken modulo sixteen; what ran over is refused at the end.
+fn parse(code: &[u8; 16], insn: &mut Insn) -> bool {
+    let byte = |at: usize| code[at & 15];
+    let dword =
+        |end: usize| i32::from_le_bytes([4, 3, 2, 1].map(|back| byte(end.wrapping_sub(back))));
+
+    let (mut at, mut rex, mut word, mut repeat) = (0usize, 0u8, false, false);
     let mut narrow = false;
-    let mut opcode = loop {
-        let byte = *code.get(at)?;
-        at += 1;
-        match byte {
-            0x40..=0x4f => {
-                rex = byte;
-                continue;
-            }
-            0x66 => word = true,
-            0x67 => narrow = true,
-            0xf2 | 0xf3 => repeat = byte,
-            0x26 | 0x2e | 0x36 | 0x3e | 0x64 | 0x65 | 0xf0 => (),
-            _ => break byte,
+    let mut opcode = byte(0);
+    let mut shape = ONE[usize::from(opcode)];
+    while shape & (PREFIX | REX) != 0 {
+        if at > 14 {
+            return false;
         }
         // REX counts only directly before the opcode.
-        rex = 0;
-    };
+        rex = if shape & REX != 0 { opcode } else { 0 };
+        word |= opcode == 0x66;
+        narrow |= opcode == 0x67;
+        repeat |= opcode | 1 == 0xf3;
+        at += 1;
+        opcode = byte(at);
+        shape = ONE[usize::from(opcode)];
+    }
+    at += 1;
 
-    let mut map = 0u8;
-    let mut vector = false;
-    let shape = match opcode {
-        0xc4 | 0xc5 | 0x62 => {
+    let (mut map, mut vector) = (0u8, false);
+    if shape & ESCAPE != 0 {
+        if opcode == 0x0f {
+            map = 1;
+            opcode = byte(at);
+            at += 1;
+            shape = TWO[usize::from(opcode)];
+            if opcode | 2 == 0x3a {
+                map = if opcode == 0x38 { 2 } else { 3 };
+                shape = if map == 3 { MODRM | IMM8 } else { MODRM };
+                opcode = byte(at);
+                at += 1;
+            } else if opcode == 0x78 && (word || repeat) {
+                // SSE4a's extrq and insertq carry two immediates.
+                return false;
+            }
+        } else {
             let payload = match opcode {
                 0xc5 => 1,
                 0xc4 => 2,
@@ -148,162 +213,126 @@ pub fn decode(code: &[u8]) -> Option<Insn> {
             };
             map = match opcode {
                 0xc5 => 1,
-                0xc4 => code.get(at)? & 0x1f,
-                _ => code.get(at)? & 0x07,
+                0xc4 => byte(at) & 0x1f,
+                _ => byte(at) & 0x07,
             };
-            // A prefix that VEX carries inside itself may not stand before it.
-            if rex != 0 || word || repeat != 0 {
-                return None;
-            }
-            // Bit 3 of EVEX's first byte is reserved, bit 2 of its second is fixed.
-            if opcode == 0x62 && (code[at] & 0x08 != 0 || code.get(at + 1)? & 0x04 == 0) {
-                return None;
+            // What VEX carries inside itself may not stand before it. Of EVEX's
+            // fixed bits one is 0 and one is 1.
+            let fixed = opcode == 0x62 && (byte(at) & 8 != 0 || byte(at + 1) & 4 == 0);
+            if rex != 0 || word || repeat || fixed {
+                return false;
             }
             vector = true;
-            opcode = *code.get(at + payload)?;
+            opcode = byte(at + payload);
             at += payload + 1;
-            match map {
-                1 => TWO[opcode as usize] & !REL32 & !BAD,
+            shape = match map {
+                1 => TWO[usize::from(opcode)] & (MODRM | IMM8),
                 2 | 5 | 6 => MODRM,
                 3 => MODRM | IMM8,
-                _ => return None,
-            }
+                _ => return false,
+            };
         }
-        0x0f => {
-            opcode = *code.get(at)?;
-            at += 1;
-            map = 1;
-            match opcode {
-                0x38 | 0x3a => {
-                    map = if opcode == 0x38 { 2 } else { 3 };
-                    opcode = *code.get(at)?;
-                    at += 1;
-                    MODRM | if map == 3 { IMM8 } else { 0 }
-                }
-                // SSE4a's extrq and insertq carry two immediates.
-                0x78 if word || repeat != 0 => return None,
-                _ => TWO[opcode as usize],
-            }
-        }
-        _ => ONE[opcode as usize],
-    };
-    if shape & BAD != 0 {
-        return None;
     }
 
     let (mut modrm, mut rip_disp) = (0u8, 0u8);
-    let mut shape = shape;
     if shape & MODRM != 0 {
-        modrm = *code.get(at)?;
+        modrm = byte(at);
         at += 1;
-        let (mode, rm) = (modrm >> 6, modrm & 7);
-        if mode != 3 {
-            let mut displacement = [0usize, 1, 4][mode as usize];
-            if rm == 4 {
-                let base = code.get(at)? & 7;
-                at += 1;
-                if mode == 0 && base == 5 {
-                    displacement = 4;
-                }
-            } else if mode == 0 && rm == 5 {
-                rip_disp = at as u8;
-                displacement = 4;
-            }
-            at += displacement;
+        let operand = OPERAND[usize::from(modrm)];
+        if modrm & 0xc7 == 5 {
+            rip_disp = at as u8;
+        } else if operand & SIB != 0 && modrm < 0x40 && byte(at) & 7 == 5 {
+            at += 4;
         }
-        if map == 0 {
+        at += usize::from(operand & !SIB);
+        if shape & GROUP != 0 {
             let extension = (modrm >> 3) & 7;
             match opcode {
                 // AMD's XOP hides behind pop's unused extensions.
-                0x8f if extension != 0 => return None,
+                0x8f if extension != 0 => return false,
                 0xf6 if extension < 2 => shape |= IMM8,
                 0xf7 if extension < 2 => shape |= IMMZ,
-                0xff if extension == 7 => return None,
-                0xfe if extension > 1 => return None,
+                0xff if extension == 7 => return false,
+                0xfe if extension > 1 => return false,
                 _ => (),
             }
-        }
-        // A rip-relative address of 32 bits wraps; nobody writes it.
-        if narrow && rip_disp != 0 {
-            return None;
         }
     }
 
     let immediate = at;
-    if shape & IMM8 != 0 {
-        at += 1;
+    const SIZED: u16 = IMM8 | IMM16 | IMMZ | IMMV | OFFSET;
+    if shape & SIZED != 0 {
+        let wide = rex & 8 != 0;
+        at += usize::from(shape & IMM8 != 0) + 2 * usize::from(shape & IMM16 != 0);
+        if shape & IMMV != 0 && wide {
+            at += 8;
+        } else if shape & (IMMZ | IMMV) != 0 {
+            at += if word && !wide { 2 } else { 4 };
+        } else if shape & OFFSET != 0 {
+            at += if narrow { 4 } else { 8 };
+        }
     }
-    if shape & IMM16 != 0 {
-        at += 2;
-    }
-    if shape & IMMV != 0 && rex & 8 != 0 {
-        at += 8;
-    } else if shape & (IMMZ | IMMV) != 0 {
-        at += if word && rex & 8 == 0 { 2 } else { 4 };
-    }
-    if map == 0 && (0xa0..=0xa3).contains(&opcode) {
-        at += if narrow { 4 } else { 8 };
-    }
-    let relative = at;
-    at += match shape & (REL8 | REL32) {
-        REL8 => 1,
-        REL32 => 4,
-        _ => 0,
-    };
-    let bytes = code.get(..at)?;
-    let imm = if relative > immediate {
-        immediate as u8
-    } else {
-        0
-    };
+    let imm = if at > immediate { immediate as u8 } else { 0 };
 
-    let target = || match shape & (REL8 | REL32) {
-        REL8 => at as i64 + i64::from(bytes[relative] as i8),
-        _ => at as i64 + i64::from(read_i32(bytes, at - 4)),
-    };
-    let flow = match (map, opcode) {
-        _ if vector => Flow::Next,
-        (0, 0x70..=0x7f | 0xe0..=0xe3) | (1, 0x80..=0x8f) => Flow::Branch(target()),
-        (0, 0xe8) => Flow::Call(target()),
-        (0, 0xe9 | 0xeb) => Flow::Jump(target()),
-        (0, 0xc7) if modrm == 0xf8 => Flow::Branch(at as i64 + i64::from(read_i32(bytes, at - 4))),
-        (0, 0xc2 | 0xc3 | 0xca | 0xcb | 0xcf) => Flow::Return,
-        (0, 0xcc | 0xf4) | (1, 0x0b) => Flow::Stop,
-        (0, 0xff) => match (modrm >> 3) & 7 {
-            2 | 3 => Flow::CallIndirect,
-            4 | 5 => Flow::JumpIndirect,
-            _ => Flow::Next,
-        },
-        (1, 0x05) => Flow::Syscall,
-        // sysret, sysenter, sysexit and int n: nothing an ordinary program holds.
-        (1, 0x07 | 0x34 | 0x35) | (0, 0xcd) => return None,
-        _ => Flow::Next,
-    };
-    Some(Insn {
+    let mut flow = Flow::Next;
+    if shape & FLOW != 0 {
+        let target = if shape & REL8 != 0 {
+            at += 1;
+            at as i32 + i32::from(byte(at - 1) as i8)
+        } else {
+            at += if shape & REL32 != 0 { 4 } else { 0 };
+            (at as i32).wrapping_add(dword(at))
+        };
+        flow = match (map, opcode) {
+            (0, 0x70..=0x7f | 0xe0..=0xe3) | (1, 0x80..=0x8f) => Flow::Branch(target),
+            (0, 0xe8) => Flow::Call(target),
+            (0, 0xe9 | 0xeb) => Flow::Jump(target),
+            // xbegin's immediate is where an abort goes.
+            (0, 0xc7) if modrm == 0xf8 => Flow::Branch(target),
+            (0, 0xc2 | 0xc3 | 0xca | 0xcb | 0xcf) => Flow::Return,
+            (0, 0xff) if (modrm >> 4) & 3 == 1 => Flow::CallIndirect,
+            (0, 0xff) if (modrm >> 4) & 3 == 2 => Flow::JumpIndirect,
+            (1, 0x05) => Flow::Syscall,
+            (0, 0xc7 | 0xff) => Flow::Next,
+            _ => Flow::Stop,
+        };
+    }
+    // A rip-relative address of 32 bits wraps, and nobody writes it.
+    if at > 15 || shape & BAD != 0 || narrow && rip_disp != 0 {
+        return false;
+    }
+    *insn = Insn {
         len: at as u8,
         map,
         opcode,
         modrm,
         rex,
         vector,
-        mandatory: word || repeat != 0,
+        mandatory: word || repeat,
         rip_disp,
         imm,
         flow,
-    })
-}
-
-/// A little-endian i32 at `at`.
-fn read_i32(bytes: &[u8], at: usize) -> i32 {
-    i32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+    };
+    true
 }
 
 impl Insn {
+    /// Decodes the instruction at the head of `code` in place, since copying
+    /// fields just written costs as much as decoding them.
+    pub fn read(&mut self, code: &[u8]) -> bool {
+        if let Some(bytes) = code.first_chunk() {
+            return parse(bytes, self);
+        }
+        let mut bytes = [0; 16];
+        bytes[..code.len()].copy_from_slice(code);
+        parse(&bytes, self) && usize::from(self.len) <= code.len()
+    }
+
     /// The absolute target of a direct branch or call that stands at `address`.
     pub fn target(&self, address: usize) -> Option<usize> {
         match self.flow {
             Flow::Jump(d) | Flow::Branch(d) | Flow::Call(d) => {
-                Some(address.wrapping_add(d as usize))
+                Some(address.wrapping_add_signed(d as isize))
             }
             _ => None,
         }

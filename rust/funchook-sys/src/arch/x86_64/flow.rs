@@ -2,7 +2,7 @@
 //! which constant a register holds at a point. Everything said here is proven
 //! from the code alone, or not said.
 
-use super::decode::{decode, Flow, Insn};
+use super::decode::{Flow, Insn};
 
 /// Register numbers as ModRM has them.
 pub const RAX: u8 = 0;
@@ -50,27 +50,46 @@ impl Function {
         self.indirect = false;
         let mut at = 0usize;
         while at < code.len() {
-            let insn = decode(&code[at..]).ok_or(Unreadable::Instruction)?;
+            let index = self.insns.len() as u32;
+            self.insns.push((at as u32, Insn::default()));
+            let insn = &mut self.insns[index as usize].1;
+            if !insn.read(&code[at..]) {
+                return Err(Unreadable::Instruction);
+            }
             match insn.flow {
                 Flow::Jump(d) | Flow::Branch(d) | Flow::Call(d) => {
-                    let target = at as i64 + d;
+                    let target = at as i64 + i64::from(d);
                     if (0..code.len() as i64).contains(&target) {
-                        self.branches.push((target as u32, self.insns.len() as u32));
+                        self.branches.push((target as u32, index));
                     }
                 }
                 Flow::JumpIndirect => self.indirect = true,
                 _ => (),
             }
-            self.insns.push((at as u32, insn));
             at += usize::from(insn.len);
         }
         self.branches.sort_unstable();
-        let whole = self.branches.iter().all(|&(target, _)| {
-            // glibc before 2.33 jumps over a lock prefix.
-            self.index(target).is_some()
-                || code[target as usize - 1] == 0xf0 && self.index(target - 1).is_some()
-        });
-        whole.then_some(()).ok_or(Unreadable::Branch)
+        self.lands_on_instructions(code)
+            .then_some(())
+            .ok_or(Unreadable::Branch)
+    }
+
+    /// Whether every branch goes to where an instruction begins, or behind a
+    /// lock prefix, which glibc before 2.33 jumps over.
+    fn lands_on_instructions(&self, code: &[u8]) -> bool {
+        let mut insns = self.insns.iter().map(|&(at, _)| at).peekable();
+        self.branches.iter().all(|&(target, _)| {
+            while insns.peek().is_some_and(|&at| at + 1 < target) {
+                insns.next();
+            }
+            match insns.peek() {
+                Some(&at) if at == target => true,
+                Some(&at) if at + 1 == target => {
+                    code[at as usize] == 0xf0 || self.index(target).is_some()
+                }
+                _ => false,
+            }
+        })
     }
 
     fn index(&self, offset: u32) -> Option<usize> {
