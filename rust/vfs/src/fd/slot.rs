@@ -465,3 +465,116 @@ fn is_dead(pid: u32) -> bool {
     // SAFETY: signal 0 only asks.
     unsafe { call!(SYS_kill, pid, 0) == Err(Errno::ESRCH) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    const NOBODY: Identity = Identity {
+        mount: 1,
+        oid: ObjectId { lo: 2, hi: 3 },
+    };
+
+    #[test]
+    fn a_slot_is_used_by_one_description_at_a_time() {
+        let taken = std::sync::Mutex::new(HashSet::new());
+        std::thread::scope(|scope| {
+            for seed in 0..4u32 {
+                let taken = &taken;
+                scope.spawn(move || {
+                    let (mut held, mut x) = (Vec::new(), seed + 1);
+                    for _ in 0..5_000 {
+                        x = x.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                        if x >> 31 == 0 || held.is_empty() {
+                            let slot = Slot::new(0, NOBODY).unwrap();
+                            assert!(
+                                taken.lock().unwrap().insert(slot.index()),
+                                "handed out twice"
+                            );
+                            held.push(slot);
+                        } else {
+                            let mut slot = held.swap_remove(x as usize % held.len());
+                            taken.lock().unwrap().remove(&slot.index());
+                            assert!(slot.close(), "the only reference is the last");
+                        }
+                    }
+                    held.iter()
+                        .for_each(|s| drop(taken.lock().unwrap().remove(&s.index())));
+                });
+            }
+        });
+    }
+
+    #[test]
+    fn a_stale_handle_finds_nothing() {
+        let slot = Slot::new(libc::O_APPEND, NOBODY).unwrap();
+        let (index, generation) = (slot.index(), slot.generation());
+        assert_ne!(generation, 0);
+        assert_eq!((slot.flags(), slot.identity()), (libc::O_APPEND, NOBODY));
+        slot.take();
+        let mut again = Slot::inherit(index, generation).unwrap();
+        drop(slot);
+        assert!(again.close());
+        assert!(Slot::inherit(index, generation).is_none());
+        assert!(Slot::inherit(0, 1).is_none());
+        assert!(Slot::inherit(u32::MAX, 1).is_none());
+        assert!(Slot::inherit(index, 0).is_none());
+    }
+
+    #[test]
+    fn status_flags_change_within_their_mask() {
+        let slot = Slot::new(libc::O_APPEND, NOBODY).unwrap();
+        slot.set_flags(libc::O_NONBLOCK, libc::O_NONBLOCK | libc::O_DIRECT);
+        assert_eq!(slot.flags(), libc::O_APPEND | libc::O_NONBLOCK);
+    }
+
+    #[test]
+    fn the_offset_lock_excludes() {
+        let slot = Slot::new(0, NOBODY).unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..20_000 {
+                        let position = slot.lock();
+                        position.set(position.get() + 1);
+                    }
+                });
+            }
+        });
+        assert_eq!(slot.peek(), 80_000);
+    }
+
+    #[test]
+    fn a_dead_owner_is_overtaken() {
+        let slot = Slot::new(0, NOBODY).unwrap();
+        // SAFETY: the child only takes a lock and ends.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            // As the child of a process that recorded its pid: the lock names the child.
+            // SAFETY: no arguments.
+            let me = unsafe { call!(SYS_getpid) }.unwrap_or(0) as u32;
+            slot.cell.lock.store(me, Ordering::SeqCst);
+            slot.cell.offset.store(7, Ordering::SeqCst);
+            // SAFETY: ends the child.
+            unsafe { libc::_exit(0) };
+        }
+        // SAFETY: our child.
+        unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) };
+        assert_ne!(slot.cell.lock.load(Ordering::SeqCst), 0);
+        assert_eq!(slot.lock().get(), 7, "memory is shared over fork");
+        assert_eq!(slot.cell.lock.load(Ordering::SeqCst), 0);
+    }
+
+    #[test]
+    fn another_image_sees_the_same_slots() {
+        let slot = Slot::new(0, NOBODY).unwrap();
+        slot.lock().set(99);
+        let fd = descriptor().expect("a table in a file");
+        let theirs = Slots::over(fd).unwrap();
+        assert_eq!(theirs.head().magic.load(Ordering::SeqCst), MAGIC);
+        let cell = theirs.cell(slot.index()).unwrap();
+        assert_eq!(cell.offset.load(Ordering::SeqCst), 99);
+        assert!(!attach(fd), "this process has a table");
+    }
+}
