@@ -18,6 +18,11 @@ pub(crate) fn new_image() {
     IMAGE.fetch_add(1, Ordering::SeqCst);
 }
 
+/// True if this process began with an exec, not as a copy of another.
+pub(crate) fn is_first_image() -> bool {
+    IMAGE.load(Ordering::Relaxed) == 1
+}
+
 /// A value behind such a lock.
 pub struct Guarded<T> {
     word: AtomicU32,

@@ -43,6 +43,13 @@ impl OwnFd {
         Ok(OwnFd::hide(fd as i32))
     }
 
+    /// A memfd whose pages may be mapped executable or be run.
+    pub fn executable_memory(name: &CStr) -> Result<OwnFd, Errno> {
+        /// Since Linux 6.3; where the system forbids executable memfds an ordinary one serves data.
+        const MFD_EXEC: u32 = 0x10;
+        OwnFd::memory(name, MFD_EXEC).or_else(|_| OwnFd::memory(name, 0))
+    }
+
     /// A second, independent open file description of the same file.
     pub fn reopen(&self, flags: i32) -> Result<OwnFd, Errno> {
         OwnFd::open(libc::AT_FDCWD, proc_path(self.0).as_cstr(), flags, 0)
@@ -113,6 +120,17 @@ impl OwnFd {
         unsafe { crate::call!(SYS_ftruncate, self.0, len) }.map(drop)
     }
 
+    /// As [`OwnFd::set_len`], without the `SIGXFSZ` of a process that limits its file sizes:
+    /// memory is no file of the application's. The limit's `EFBIG` stays.
+    pub fn set_len_quietly(&self, len: u64) -> Result<(), Errno> {
+        without_xfsz(|| self.set_len(len))
+    }
+
+    /// As [`OwnFd::write_at`], without `SIGXFSZ`.
+    pub fn write_quietly(&self, buf: &[u8], offset: u64) -> Result<(), Errno> {
+        without_xfsz(|| self.write_at(buf, offset))
+    }
+
     /// `fstat(2)`.
     pub fn stat(&self) -> Result<libc::stat, Errno> {
         stat_of(self.0)
@@ -121,10 +139,51 @@ impl OwnFd {
 
 impl Drop for OwnFd {
     fn drop(&mut self) {
-        filter::mark_fd(self.0, filter::KERNEL);
-        // SAFETY: the number is ours alone.
-        let _ = unsafe { crate::call!(SYS_close, self.0) };
+        // Not hidden any more: somebody closed it behind our back and the number is theirs.
+        if filter::fd_is(self.0) == filter::HIDDEN {
+            fd::hidden::close(self.0);
+        }
     }
+}
+
+/// Runs a call with `SIGXFSZ` blocked; one that `EFBIG` sent to this thread is taken back.
+fn without_xfsz<T>(call: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
+    const BYTES: usize = 8;
+    let xfsz = 1u64 << (libc::SIGXFSZ - 1);
+    let (mut old, none) = (0u64, [0i64; 2]);
+    // SAFETY: kernel signal sets of 8 bytes.
+    let blocked = unsafe {
+        crate::call!(
+            SYS_rt_sigprocmask,
+            libc::SIG_BLOCK,
+            &raw const xfsz,
+            &raw mut old,
+            BYTES
+        )
+    };
+    let result = call();
+    if blocked.is_ok() && old & xfsz == 0 {
+        // SAFETY: as above; the time-out is zero.
+        unsafe {
+            if matches!(result, Err(Errno::EFBIG)) {
+                let _ = crate::call!(
+                    SYS_rt_sigtimedwait,
+                    &raw const xfsz,
+                    0,
+                    none.as_ptr(),
+                    BYTES
+                );
+            }
+            let _ = crate::call!(
+                SYS_rt_sigprocmask,
+                libc::SIG_SETMASK,
+                &raw const old,
+                0,
+                BYTES
+            );
+        }
+    }
+    result
 }
 
 /// The kernel's `fstat(2)` of any number.

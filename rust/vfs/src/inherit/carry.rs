@@ -1,0 +1,205 @@
+//! The side of an exec that sends. Each descriptor that survives says itself what it is: it gets a
+//! description of the placeholder of its own, whose position is generation and slot - which outlives
+//! dup, fork and programs that never heard of us. The [`Manifest`] describes the slots.
+//! Everything is put back when the exec fails ([`Carry`] is dropped); a success never returns.
+use super::manifest::{Description, Manifest};
+use super::{identity, in_shared_child, scratch::Scratch};
+use crate::fd::{placeholder, slot};
+use crate::file::OpenFile;
+use crate::ownfd::OwnFd;
+use crate::process::Process;
+use crate::{call, ownfd, Errno};
+
+/// A process state on its way to a new program. Holds no reference to open files: in a child that
+/// shares our memory it is never dropped.
+pub struct Carry {
+    p: &'static Process,
+    manifest: OwnFd,
+    shared: bool,
+    carried: Vec<i32>,
+}
+
+impl Carry {
+    /// Prepares descriptors and manifest; `None` when nothing is ours to pass on. `name`: what the
+    /// program should be called, if the kernel will not know.
+    pub fn prepare(
+        p: &'static Process,
+        scratch: &mut Scratch,
+        name: &[u8],
+    ) -> Result<Option<Carry>, Errno> {
+        let shared = in_shared_child();
+        let mut manifest = Manifest {
+            pid: identity::getpid(),
+            ids: identity::effective_ids(),
+            slots: (-1, 0, 0),
+            name: name.to_vec(),
+            ..Manifest::default()
+        };
+        sort(p, shared, &mut manifest, &mut scratch.carried)?;
+        if let Some(Ok(path)) = p.cwd.path() {
+            let (dev, ino) = p.cwd.parked_identity();
+            manifest.cwd = Some((path.into_bytes(), dev, ino));
+        }
+        if !shared {
+            p.locks
+                .each(&mut |mount, oid, fd| manifest.shadows.push((mount, oid, fd.raw())));
+        }
+        if manifest.is_empty() {
+            return Ok(None);
+        }
+        if let Some(fd) = slot::descriptor() {
+            let st = ownfd::stat_of(fd)?;
+            manifest.slots = (fd, st.st_dev, st.st_ino);
+            manifest.placeholder = placeholder::identity()?;
+        }
+        let carry = Carry {
+            p,
+            manifest: manifest.write()?,
+            shared,
+            carried: std::mem::take(&mut scratch.carried),
+        };
+        carry.announce(&manifest);
+        Ok(Some(carry))
+    }
+
+    /// The manifest's number, to be named in the environment.
+    pub fn manifest(&self) -> i32 {
+        self.manifest.raw()
+    }
+
+    /// Lets the new program have what the manifest names.
+    fn announce(&self, manifest: &Manifest) {
+        let _ = self.manifest.set_cloexec(false);
+        keep_over_exec(manifest.slots.0, true);
+        for fd in manifest.descriptions.iter().flat_map(|d| d.locks) {
+            keep_over_exec(fd, true);
+        }
+        for (_, _, fd) in &manifest.shadows {
+            keep_over_exec(*fd, true);
+        }
+        self.each_file(&mut |file| {
+            if self.shared {
+                file.slot.take();
+            }
+        });
+    }
+
+    fn each_file(&self, f: &mut dyn FnMut(&OpenFile)) {
+        let mut seen = Vec::new();
+        for fd in &self.carried {
+            let Ok(file) = self.p.fds.get(*fd) else {
+                continue;
+            };
+            let slot = (file.slot.index(), file.slot.generation());
+            if !seen.contains(&slot) {
+                seen.push(slot);
+                f(&file);
+            }
+        }
+    }
+}
+
+/// The exec failed.
+impl Drop for Carry {
+    fn drop(&mut self) {
+        if let Some(fd) = slot::descriptor() {
+            keep_over_exec(fd, false);
+        }
+        self.each_file(&mut |file| {
+            file.locks.set_cloexec(true);
+            if self.shared {
+                file.slot.give();
+            }
+        });
+        self.p
+            .locks
+            .each(&mut |_, _, fd| drop(fd.set_cloexec(true)));
+    }
+}
+
+/// Which open files survive, and which close.
+fn sort(
+    p: &'static Process,
+    shared: bool,
+    manifest: &mut Manifest,
+    carried: &mut Vec<i32>,
+) -> Result<(), Errno> {
+    let mut failed = None;
+    let mut closing = Vec::new();
+    p.fds.each(&mut |fd, file| {
+        let slot = (file.slot.index(), file.slot.generation());
+        // SAFETY: no memory involved.
+        match unsafe { call!(SYS_fcntl, fd, libc::F_GETFD) } {
+            Ok(0) => {}
+            Ok(_) => return closing.push(slot),
+            Err(_) => return,
+        }
+        if let Err(e) = imprint(fd, slot) {
+            failed = Some(e);
+        }
+        carried.push(fd);
+        if manifest.descriptions.iter().all(|d| d.slot != slot) {
+            manifest.descriptions.push(describe(file, slot));
+        }
+    });
+    if !shared {
+        closing.retain(|slot| manifest.descriptions.iter().all(|d| d.slot != *slot));
+        closing.sort_unstable();
+        closing.dedup();
+        manifest.closed = closing;
+    }
+    failed.map_or(Ok(()), Err)
+}
+
+/// Gives the number a description of the placeholder that says which slot it is.
+fn imprint(fd: i32, (index, generation): (u32, u32)) -> Result<(), Errno> {
+    let new = placeholder::reopen(fd)?;
+    let position = i64::from(generation & 0x7fff_ffff) << 32 | i64::from(index);
+    // SAFETY: descriptors of ours and plain numbers.
+    let done = unsafe {
+        call!(SYS_lseek, new, position, libc::SEEK_SET)
+            .and_then(|_| call!(SYS_dup3, new, fd, 0))
+            .map(drop)
+    };
+    // SAFETY: the descriptor just made.
+    let _ = unsafe { call!(SYS_close, new) };
+    done
+}
+
+/// What an imprinted descriptor says: slot index and generation.
+pub fn imprinted(fd: i32) -> Option<(u32, u32)> {
+    // SAFETY: plain numbers.
+    let position = unsafe { call!(SYS_lseek, fd, 0, libc::SEEK_CUR) }.ok()?;
+    let slot = (position as u32, (position >> 32) as u32);
+    (slot.0 != 0 && slot.1 != 0).then_some(slot)
+}
+
+fn describe(file: &OpenFile, slot: (u32, u32)) -> Description {
+    let node = &file.node;
+    let path = node
+        .last_path()
+        .map_or(Vec::new(), |(path, _)| path.into_bytes());
+    // In a fork child the handle's bytes would first cost a re-attach; there the path must do.
+    let blob = if node.is_gone() && crate::gate::is_first_image() {
+        node.object.export().unwrap_or_default()
+    } else {
+        Vec::new()
+    };
+    Description {
+        slot,
+        flags: file.flags_access,
+        oid: node.oid,
+        mount: node.mount.point.as_bytes().to_vec(),
+        path,
+        blob,
+        locks: file.locks.export(),
+    }
+}
+
+fn keep_over_exec(fd: i32, keep: bool) {
+    if fd >= 0 {
+        let flag = if keep { 0 } else { libc::FD_CLOEXEC };
+        // SAFETY: plain numbers.
+        let _ = unsafe { call!(SYS_fcntl, fd, libc::F_SETFD, flag) };
+    }
+}

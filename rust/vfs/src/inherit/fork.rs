@@ -1,0 +1,64 @@
+//! Around fork(2): what must be true in the child before its first call. Called by the entry
+//! layer through pthread_atfork; a child made behind its back is recognised at its first change
+//! of the table. The allocator's own locks are the entry layer's.
+//!
+//! Order: prepare takes the child's references on every open file description and gives those
+//! that an exec may pass on their flock(2) owner, so that parent and child share it. The child
+//! then begins a new lock image, tells DAOS, and forgets what belongs to its parent.
+use super::{identity, overlay};
+use crate::filter::pil_filter;
+use crate::process::Process;
+use std::sync::atomic::Ordering;
+
+/// In the parent, before fork(2).
+pub fn fork_prepare(p: &'static Process) {
+    identity::start();
+    overlay::sweep();
+    share_descriptions(p);
+    p.fds.fork_prepare();
+}
+
+/// In the parent, after fork(2), successful or not. A failed fork leaks the references taken for
+/// the child: slots of 64 bytes, nothing else.
+pub fn fork_parent(p: &'static Process) {
+    p.fds.fork_parent();
+}
+
+/// In the child, before anything else runs. Async-signal-safe but for the locks of the parent's
+/// other threads, which it frees.
+pub fn fork_child(p: &'static Process) {
+    crate::gate::new_image();
+    identity::record();
+    overlay::forget();
+    p.fds.reset_locks_after_fork();
+    p.locks.forked();
+    p.cwd.forked();
+    p.credentials.forked();
+    if let Some(client) = crate::mount::client() {
+        client.forked();
+    }
+}
+
+/// The child step of a fork nobody announced (raw clone): the references are taken late, which is
+/// right as long as the parent still holds its own.
+pub(super) fn unannounced_child() {
+    identity::record();
+    let Some(p) = Process::get() else { return };
+    fork_child(p);
+    p.fds.fork_unprepared();
+}
+
+/// flock(2) belongs to the description: where a child will go on with it, the kernel's owner of
+/// the lock has to exist before the fork.
+fn share_descriptions(p: &'static Process) {
+    if pil_filter.armed.load(Ordering::Relaxed) == 0 {
+        return;
+    }
+    p.fds.each(&mut |fd, file| {
+        // SAFETY: no memory involved.
+        let flags = unsafe { crate::call!(SYS_fcntl, fd, libc::F_GETFD) };
+        if flags == Ok(0) && file.node.kind == dfs::Kind::File {
+            file.locks.share();
+        }
+    });
+}

@@ -1,0 +1,14 @@
+//! What one process hands to the next: over fork, vfork and exec.
+//!
+//! Linux copies or shares `files_struct` and `fs_struct`; here [`fork`] does it around fork(2),
+//! [`overlay`] stands in for the table of a child that shares our memory (vfork, posix_spawn),
+//! and [`carry`] with [`adopt`] take descriptors and working directory through execve(2).
+//! Relies on pthread_atfork (called by the entry layer) and on a `MADV_WIPEONFORK` page for the
+//! forks that bypass it.
+pub mod fork;
+pub mod identity;
+pub mod overlay;
+
+pub use fork::{fork_child, fork_parent, fork_prepare};
+pub use identity::{in_shared_child, pid, start};
+pub use overlay::{overlay_get, overlay_set, Seen};

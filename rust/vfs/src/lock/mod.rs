@@ -1,0 +1,78 @@
+//! Locks on files of a mount, among the processes of one user on one node.
+//!
+//! DFS has none, so the kernel keeps them on files of the run-time directory: record locks
+//! (fcntl(2)) on one shadow file per object, flock(2) and the write-at-end lock as one byte of a
+//! file common to all objects. Owners are the kernel's: the process for `F_SETLK`, the open file
+//! description for `F_OFD_SETLK` and flock, whose [`Description`] is a kernel description of its
+//! own, shared over fork and exec like the one it stands for. A killed process leaves no lock.
+mod append;
+mod description;
+mod record;
+mod wait;
+
+pub use append::Append;
+pub use description::Description;
+pub use record::Locks;
+pub use wait::{set_pending, wait};
+
+use crate::mount::Mount;
+use crate::node::Node;
+use crate::ownfd::OwnFd;
+use crate::Errno;
+
+/// Where an object's byte is in a common file: 62 bits that all processes compute alike.
+fn byte_of(node: &Node) -> i64 {
+    (mix(mix(mount_hash(node.mount), node.oid.hi), node.oid.lo) >> 2) as i64
+}
+
+/// Takes the object's byte of a common file for the description `file`, without waiting.
+/// `EAGAIN` while another description has it.
+pub fn claim_byte(file: &OwnFd, node: &Node) -> Result<(), Errno> {
+    let mut lock = range(WRITE, byte_of(node), 1);
+    fcntl_lock(file.raw(), libc::F_OFD_SETLK, &mut lock).map(drop)
+}
+
+/// The name of an object's shadow file.
+fn shadow_name(node: &Node) -> String {
+    let mount = mount_hash(node.mount);
+    format!("locks/{mount:016x}.{:x}.{:x}", node.oid.hi, node.oid.lo)
+}
+
+/// What processes agree on about a container: its names, or where it is mounted.
+pub(crate) fn mount_hash(mount: &Mount) -> u64 {
+    let text = |seed, s: &std::ffi::CStr| {
+        let bytes = s.to_bytes().iter();
+        bytes.fold(seed, |h, b| mix(h, u64::from(*b) + 1))
+    };
+    match mount.names() {
+        Some((pool, container)) => text(text(1, pool), container),
+        None => text(2, &mount.point),
+    }
+}
+
+fn mix(seed: u64, value: u64) -> u64 {
+    let x = (seed ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let x = (x ^ (x >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
+    x ^ (x >> 29)
+}
+
+/// One byte, or a range, as the kernel takes it (`len` 0: to the end).
+fn range(kind: i16, start: i64, len: i64) -> libc::flock {
+    // SAFETY: flock is plain data; all zeros is a value of it.
+    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+    lock.l_type = kind;
+    lock.l_whence = libc::SEEK_SET as i16;
+    lock.l_start = start;
+    lock.l_len = len;
+    lock
+}
+
+/// fcntl(2) with a lock argument.
+fn fcntl_lock(fd: i32, cmd: i32, lock: &mut libc::flock) -> Result<i64, Errno> {
+    // SAFETY: the kernel reads, and for F_GETLK writes, the struct.
+    unsafe { crate::call!(SYS_fcntl, fd, cmd, std::ptr::from_mut(lock)) }
+}
+
+const READ: i16 = libc::F_RDLCK as i16;
+const WRITE: i16 = libc::F_WRLCK as i16;
+const UNLOCK: i16 = libc::F_UNLCK as i16;

@@ -1,0 +1,205 @@
+//! Record locks: fcntl(2) `F_SETLK`, `F_SETLKW`, `F_GETLK` and their `F_OFD_` kin, on the object's
+//! shadow file. The process owns the former through one descriptor of the shadow, which goes -
+//! and with it, as POSIX has it, every lock - when any descriptor of the object is closed.
+use super::append::{Append, Appends};
+use super::{fcntl_lock, mount_hash, range, shadow_name, wait, READ, UNLOCK, WRITE};
+use crate::file::OpenFile;
+use crate::gate::Guarded;
+use crate::node::Node;
+use crate::ownfd::OwnFd;
+use crate::{inherit, rundir, user, Errno, Op};
+use dfs::ObjectId;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// The locks of this process.
+#[derive(Default)]
+pub struct Locks {
+    shadows: Guarded<Vec<Shadow>>,
+    /// Length of `shadows`, read without the lock.
+    count: AtomicU32,
+    appends: Appends,
+}
+
+/// The shadow of an object on which this process may hold `F_SETLK` locks.
+struct Shadow {
+    mount: u64,
+    oid: ObjectId,
+    fd: OwnFd,
+}
+
+impl Locks {
+    /// fcntl(2) with a lock command. `EBADF` where the access mode does not fit the lock, `EINVAL`,
+    /// `EOVERFLOW`, `EAGAIN`, `EINTR` (waiting), `ENOLCK` (no run-time directory; or an OFD lock
+    /// first asked for while this process holds a record lock on the same object, which opening the
+    /// shadow again would lose).
+    pub fn fcntl(&self, file: &OpenFile, cmd: i32, arg: i64) -> Op<i64> {
+        let asked: libc::flock = user::get(arg)?;
+        let (start, len) = absolute(file, &asked)?;
+        check_access(file, cmd, asked.l_type)?;
+        let ofd = matches!(
+            cmd,
+            libc::F_OFD_GETLK | libc::F_OFD_SETLK | libc::F_OFD_SETLKW
+        );
+        if ofd && asked.l_pid != 0 {
+            return Err(Errno::EINVAL.into());
+        }
+        let mut lock = range(asked.l_type, start, len);
+        let Some(fd) = self.owner(file, ofd, asked.l_type)? else {
+            return Ok(0);
+        };
+        match cmd {
+            libc::F_GETLK | libc::F_OFD_GETLK => {
+                fcntl_lock(fd, cmd, &mut lock)?;
+                if lock.l_type == UNLOCK {
+                    lock = asked;
+                    lock.l_type = UNLOCK;
+                }
+                user::put(arg, lock)?;
+                Ok(0)
+            }
+            libc::F_SETLKW => Ok(wait(|| fcntl_lock(fd, libc::F_SETLK, &mut lock))?),
+            libc::F_OFD_SETLKW => Ok(wait(|| fcntl_lock(fd, libc::F_OFD_SETLK, &mut lock))?),
+            _ => Ok(fcntl_lock(fd, cmd, &mut lock)?),
+        }
+    }
+
+    /// A descriptor of the file was closed: the process's record locks on the object go. One load
+    /// when there are none.
+    pub fn descriptor_closed(&self, node: &Node) {
+        if self.count.load(Ordering::Relaxed) == 0 || inherit::in_shared_child() {
+            return;
+        }
+        let mount = mount_hash(node.mount);
+        let mut shadows = self.shadows.lock();
+        let at = shadows
+            .iter()
+            .position(|s| s.oid == node.oid && s.mount == mount);
+        if let Some(at) = at {
+            drop(shadows.swap_remove(at));
+            self.count.store(shadows.len() as u32, Ordering::Relaxed);
+        }
+    }
+
+    /// Excludes every other writer at the end of the object on this node while the guard lives.
+    pub fn append(&self, node: &Node) -> Append<'_> {
+        self.appends.enter(node)
+    }
+
+    /// In a fork child: record locks are the parent's.
+    pub fn forked(&self) {
+        self.shadows.lock().clear();
+        self.count.store(0, Ordering::Relaxed);
+    }
+
+    /// The number of each shadow and whose it is: they must stay open over an exec.
+    pub fn each(&self, f: &mut dyn FnMut(u64, ObjectId, &OwnFd)) {
+        for shadow in self.shadows.lock().iter() {
+            f(shadow.mount, shadow.oid, &shadow.fd);
+        }
+    }
+
+    /// Takes over the shadow an earlier image of this process left.
+    pub fn inherit(&self, mount: u64, oid: ObjectId, fd: OwnFd) {
+        let mut shadows = self.shadows.lock();
+        shadows.push(Shadow { mount, oid, fd });
+        self.count.store(shadows.len() as u32, Ordering::Relaxed);
+    }
+
+    /// The kernel descriptor that owns (or would own) the lock; `None`: nothing to unlock.
+    fn owner(&self, file: &OpenFile, ofd: bool, kind: i16) -> Result<Option<i32>, Errno> {
+        if !ofd {
+            return self.shadow(&file.node, kind);
+        }
+        if file.locks.export()[1] < 0 && self.holds(&file.node) {
+            return Err(Errno::ENOLCK);
+        }
+        file.locks.record_owner(&file.node).map(Some)
+    }
+
+    fn holds(&self, node: &Node) -> bool {
+        let mount = mount_hash(node.mount);
+        let shadows = self.shadows.lock();
+        shadows
+            .iter()
+            .any(|s| s.oid == node.oid && s.mount == mount)
+    }
+
+    fn shadow(&self, node: &Node, kind: i16) -> Result<Option<i32>, Errno> {
+        let mount = mount_hash(node.mount);
+        let mut shadows = self.shadows.lock();
+        let known = shadows
+            .iter()
+            .find(|s| s.oid == node.oid && s.mount == mount);
+        if let Some(shadow) = known {
+            return Ok(Some(shadow.fd.raw()));
+        }
+        if kind == UNLOCK {
+            return Ok(None);
+        }
+        rundir::subdirectory("locks").map_err(|_| Errno::ENOLCK)?;
+        let flags = libc::O_RDWR | libc::O_CREAT;
+        let fd = rundir::open(&shadow_name(node), flags).map_err(|_| Errno::ENOLCK)?;
+        let raw = fd.raw();
+        let oid = node.oid;
+        shadows.push(Shadow { mount, oid, fd });
+        self.count.store(shadows.len() as u32, Ordering::Relaxed);
+        Ok(Some(raw))
+    }
+}
+
+/// Where a lock begins, from the start of the file, and its length; negative lengths are turned.
+fn absolute(file: &OpenFile, asked: &libc::flock) -> Result<(i64, i64), Errno> {
+    let base = match i32::from(asked.l_whence) {
+        libc::SEEK_SET => 0,
+        libc::SEEK_CUR => file.slot.peek(),
+        libc::SEEK_END => file.node.object.size()? as i64,
+        _ => return Err(Errno::EINVAL),
+    };
+    span(base, asked.l_start, asked.l_len)
+}
+
+fn span(base: i64, start: i64, len: i64) -> Result<(i64, i64), Errno> {
+    let mut start = base.checked_add(start).ok_or(Errno::EOVERFLOW)?;
+    let mut len = len;
+    if len < 0 {
+        start = start.checked_add(len).ok_or(Errno::EINVAL)?;
+        len = len.checked_neg().ok_or(Errno::EINVAL)?;
+    } else if len > 0 {
+        start.checked_add(len - 1).ok_or(Errno::EOVERFLOW)?;
+    }
+    if start < 0 {
+        return Err(Errno::EINVAL);
+    }
+    Ok((start, len))
+}
+
+/// A lock to share needs a descriptor that reads, one to exclude needs one that writes.
+fn check_access(file: &OpenFile, cmd: i32, kind: i16) -> Result<(), Errno> {
+    if file.is_path() {
+        return Err(Errno::EBADF);
+    }
+    let asks = matches!(cmd, libc::F_GETLK | libc::F_OFD_GETLK);
+    match kind {
+        READ if asks || file.can_read() => Ok(()),
+        WRITE if asks || file.can_write() => Ok(()),
+        UNLOCK if !asks => Ok(()),
+        READ | WRITE => Err(Errno::EBADF),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_may_be_given_backwards() {
+        assert_eq!(span(0, 10, 5), Ok((10, 5)));
+        assert_eq!(span(100, -10, 0), Ok((90, 0)));
+        assert_eq!(span(0, 10, -4), Ok((6, 4)));
+        assert_eq!(span(0, 2, -4), Err(Errno::EINVAL));
+        assert_eq!(span(0, -1, 0), Err(Errno::EINVAL));
+        assert_eq!(span(i64::MAX, 1, 0), Err(Errno::EOVERFLOW));
+        assert_eq!(span(0, i64::MAX, 2), Err(Errno::EOVERFLOW));
+    }
+}

@@ -1,0 +1,79 @@
+//! One mapping: a range of addresses and the pages it shows. A shared writable one counts as a
+//! writer of its file while it, or a part of it, exists.
+use super::Pages;
+use std::sync::Arc;
+
+/// A range of addresses showing pages of a file.
+pub(super) struct Region {
+    start: usize,
+    len: usize,
+    offset: u64,
+    pages: Arc<Pages>,
+    write: bool,
+}
+
+impl Region {
+    /// A new mapping. If it is shared and writable it takes over one counted writer.
+    pub fn new(start: usize, len: usize, offset: u64, pages: Arc<Pages>, write: bool) -> Region {
+        Region {
+            start,
+            len,
+            offset,
+            pages,
+            write,
+        }
+    }
+
+    fn end(&self) -> usize {
+        self.start.saturating_add(self.len)
+    }
+
+    /// Whether an address lies in it.
+    pub fn contains(&self, address: usize) -> bool {
+        (self.start..self.end()).contains(&address)
+    }
+
+    /// Pages, file offset at an address within, shared writable, bytes from there on.
+    pub fn at(&self, address: usize) -> (Arc<Pages>, u64, bool, usize) {
+        let offset = self.offset + (address - self.start) as u64;
+        (self.pages.clone(), offset, self.write, self.end() - address)
+    }
+
+    /// The part of the file a range of addresses shows through this mapping.
+    pub fn overlap(&self, start: usize, len: usize) -> Option<(Arc<Pages>, u64, u64)> {
+        let from = start.max(self.start);
+        let to = start.saturating_add(len).min(self.end());
+        let file = |address: usize| self.offset + (address - self.start) as u64;
+        (from < to).then(|| (self.pages.clone(), file(from), file(to)))
+    }
+
+    /// What stays of it on both sides when a range of addresses is taken out; `None` if the range
+    /// does not touch it. It is for the caller to drop, unlocked.
+    pub fn without(&self, start: usize, end: usize) -> Option<[Option<Region>; 2]> {
+        if start >= self.end() || end <= self.start || start >= end {
+            return None;
+        }
+        Some([self.part(self.start, start), self.part(end, self.end())])
+    }
+
+    fn part(&self, from: usize, to: usize) -> Option<Region> {
+        if from >= to {
+            return None;
+        }
+        if self.write {
+            self.pages.add_writer();
+        }
+        let offset = self.offset + (from - self.start) as u64;
+        let pages = self.pages.clone();
+        Some(Region::new(from, to - from, offset, pages, self.write))
+    }
+}
+
+impl Drop for Region {
+    /// The changes of a shared writable mapping are written; no lock of the list is held.
+    fn drop(&mut self) {
+        if self.write {
+            self.pages.remove_writer();
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! mmap(2) and what changes or writes a mapping. The kernel maps our memfd where it would have
+//! mapped the file; the arguments it can judge itself (alignment, flags, addresses) are left to it.
+use crate::file::OpenFile;
+use crate::process::Process;
+use crate::{call, fail, Errno, Op, Reject};
+use dfs::Kind;
+use std::sync::Arc;
+
+/// mmap(2). `EBADF`, `EACCES`, `EINVAL`, `ENODEV` (directories; a range larger than the limit; a
+/// second session that maps shared and writable), DFS's errors while reading.
+pub fn mmap(p: &'static Process, a: [i64; 6]) -> Op<i64> {
+    let [addr, len, prot, flags, fd, offset] = a;
+    if flags as i32 & libc::MAP_ANONYMOUS != 0 {
+        return displaced(p, a);
+    }
+    let file = match p.fds.get(fd as i32) {
+        Ok(file) => file,
+        Err(Reject::NotOurs) => return displaced(p, a),
+        Err(e) => return Err(e),
+    };
+    let shared = is_shared(flags as i32)?;
+    let write = shared && prot as i32 & libc::PROT_WRITE != 0;
+    check(&file, write)?;
+    if len == 0 || offset < 0 || offset % 4096 != 0 {
+        return fail(Errno::EINVAL);
+    }
+    let len = page_up(len as u64)?;
+    check_size(p, &file, offset as u64, len)?;
+    let pages = p.mappings.pages(&file.node);
+    let memory = pages.prepare(offset as u64, len, write)?;
+    // SAFETY: the arguments are the application's, but for the descriptor.
+    let mapped = unsafe { call!(SYS_mmap, addr, len, prot, flags, memory, offset) };
+    match mapped {
+        Ok(at) => p
+            .mappings
+            .insert(at as usize, len as usize, offset as u64, pages, write),
+        Err(_) if write => pages.remove_writer(),
+        Err(_) => {}
+    }
+    Ok(mapped?)
+}
+
+/// munmap(2). Changes of shared mappings are written; an error of that is logged, as Linux has no
+/// one to tell either.
+pub fn munmap(p: &'static Process, a: [i64; 6]) -> Op<i64> {
+    let (start, len) = (a[0] as usize, page_up(a[1] as u64)? as usize);
+    if !p.mappings.overlaps(start, len) {
+        return Err(Reject::NotOurs);
+    }
+    // SAFETY: the application's own range.
+    unsafe { call!(SYS_munmap, a[0], a[1]) }?;
+    p.mappings.remove(start, len);
+    Ok(0)
+}
+
+/// msync(2): `MS_ASYNC` writes at once as well. `EIO` and its like when writing fails.
+pub fn msync(p: &'static Process, a: [i64; 6]) -> Op<i64> {
+    let (start, len) = (a[0] as usize, page_up(a[1] as u64)? as usize);
+    if !p.mappings.overlaps(start, len) {
+        return Err(Reject::NotOurs);
+    }
+    // SAFETY: the kernel judges flags and range; the pages are a memfd's and go nowhere.
+    unsafe { call!(SYS_msync, a[0], a[1], a[2]) }?;
+    p.mappings.sync(start, len)?;
+    Ok(0)
+}
+
+/// mremap(2). A mapping that grows is filled first; it moves with its file offset.
+pub fn mremap(p: &'static Process, a: [i64; 6]) -> Op<i64> {
+    let [old, old_len, new_len, flags, new, _] = a;
+    let Some((pages, offset, write, _)) = p.mappings.find(old as usize) else {
+        if flags as i32 & libc::MREMAP_FIXED != 0 {
+            p.mappings.remove(new as usize, new_len as usize);
+        }
+        return Err(Reject::NotOurs);
+    };
+    let (old_len, new_len) = (page_up(old_len as u64)?, page_up(new_len as u64)?);
+    if new_len > old_len || old_len == 0 {
+        pages.prepare(offset, new_len, false)?;
+    }
+    // SAFETY: the arguments are the application's.
+    let at = unsafe { call!(SYS_mremap, old, old_len, new_len, flags, new) }?;
+    if write {
+        pages.add_writer();
+    }
+    // An old length of 0 makes a second mapping; MREMAP_DONTUNMAP keeps the old one.
+    if old_len > 0 && flags as i32 & libc::MREMAP_DONTUNMAP == 0 {
+        p.mappings.remove(old as usize, old_len as usize);
+    }
+    p.mappings
+        .insert(at as usize, new_len as usize, offset, pages, write);
+    Ok(at)
+}
+
+/// madvise(2): advice about our pages is advice about a memfd's; the kernel takes it.
+pub fn madvise(_p: &'static Process, _a: [i64; 6]) -> Op<i64> {
+    Err(Reject::NotOurs)
+}
+
+/// A mapping of something else: it may replace one of ours.
+fn displaced(p: &'static Process, a: [i64; 6]) -> Op<i64> {
+    if a[3] as i32 & libc::MAP_FIXED != 0 {
+        p.mappings
+            .remove(a[0] as usize, page_up(a[1] as u64)? as usize);
+    }
+    Err(Reject::NotOurs)
+}
+
+fn is_shared(flags: i32) -> Result<bool, Errno> {
+    match flags & libc::MAP_TYPE {
+        libc::MAP_SHARED | libc::MAP_SHARED_VALIDATE => Ok(true),
+        libc::MAP_PRIVATE => Ok(false),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+/// The kernel's checks of the descriptor, in its order.
+fn check(file: &OpenFile, write: bool) -> Result<(), Errno> {
+    if file.is_path() {
+        return Err(Errno::EBADF);
+    }
+    if !file.can_read() || write && !file.can_write() {
+        return Err(Errno::EACCES);
+    }
+    if file.node.kind != Kind::File {
+        return Err(Errno::ENODEV);
+    }
+    Ok(())
+}
+
+/// A range is read whole, so a very large one is refused.
+fn check_size(
+    p: &'static Process,
+    file: &Arc<OpenFile>,
+    offset: u64,
+    len: u64,
+) -> Result<(), Errno> {
+    if len <= p.mappings.limit() {
+        return Ok(());
+    }
+    let size = file.node.object.size()?;
+    if size.saturating_sub(offset).min(len) > p.mappings.limit() {
+        log::warn!(
+            "mmap of {len} bytes of a DAOS file refused: more than PIL4DFS_MMAP_MAX ({})",
+            p.mappings.limit()
+        );
+        return Err(Errno::ENODEV);
+    }
+    Ok(())
+}
+
+/// A length in whole pages; `ENOMEM` when it cannot be.
+fn page_up(len: u64) -> Result<u64, Errno> {
+    const PAGE: u64 = 4096;
+    let up = len.checked_add(PAGE - 1).ok_or(Errno::ENOMEM)?;
+    Ok(up & !(PAGE - 1))
+}
