@@ -47,6 +47,10 @@ pub struct OpenFile {
 impl OpenFile {
     /// A new description of a node, at offset 0. `flags` are those of `open`. `ENFILE`, `ENOMEM`.
     pub fn open(_p: &'static Process, node: Arc<Node>, flags: i32) -> Result<Arc<OpenFile>, Errno> {
+        if flags & libc::O_ACCMODE != libc::O_RDONLY {
+            // A shell sets `ulimit -f` and opens its output: the limit is read again here.
+            crate::ops::limits::changed();
+        }
         let identity = Identity {
             mount: node.mount.hash(),
             oid: node.oid,

@@ -96,8 +96,22 @@ impl Table {
         if number::is_high(fd) && (min == 0 || number::is_high(min)) {
             return self.install_high(file, min.saturating_sub(number::HIGH_BASE).max(0) as usize);
         }
-        let new = number::duplicate(fd, min, cloexec)?;
-        self.publish(new, file)
+        match number::duplicate(fd, min, cloexec) {
+            Ok(new) => self.publish(new, file),
+            Err(e) => {
+                self.check_lost(fd, e);
+                Err(e)
+            }
+        }
+    }
+
+    /// `EBADF` for a number of ours: the kernel does not know it any more.
+    fn check_lost(&self, fd: i32, e: Errno) {
+        // SAFETY: only asks.
+        let unknown = || unsafe { crate::call!(SYS_fcntl, fd, libc::F_GETFD) } == Err(Errno::EBADF);
+        if e == Errno::EBADF && !number::is_high(fd) && unknown() && self.forget(fd).is_some() {
+            self.note_stale(fd);
+        }
     }
 
     /// The kernel has handed out `fd`: now the table.
@@ -132,6 +146,7 @@ impl Table {
             Ok(new) => Ok(new),
             Err(e) => {
                 let _ = self.set(new, displaced);
+                self.check_lost(fd, e);
                 Err(e)
             }
         }

@@ -124,18 +124,50 @@ impl Buffers {
         }
     }
 
-    /// Checks that all can be written to: `EFAULT`.
-    pub fn writable(&self) -> Result<(), Errno> {
-        self.list()
-            .iter()
-            .try_for_each(|v| user::writable(v.iov_base as i64, v.iov_len))
+    /// Checks that they can be written to; keeps what comes before the first bad page, as the
+    /// kernel's copy does. `EFAULT` when nothing is left.
+    #[inline]
+    pub fn writable(&mut self) -> Result<(), Errno> {
+        self.probe(user::writable)
     }
 
-    /// Checks that all can be read from: `EFAULT`.
-    pub fn readable(&self) -> Result<(), Errno> {
-        self.list()
-            .iter()
-            .try_for_each(|v| user::readable(v.iov_base as i64, v.iov_len))
+    /// Checks that they can be read from, likewise.
+    #[inline]
+    pub fn readable(&mut self) -> Result<(), Errno> {
+        self.probe(user::readable)
+    }
+
+    #[inline]
+    fn probe(&mut self, probe: fn(i64, usize) -> Result<(), Errno>) -> Result<(), Errno> {
+        let good = |v: &libc::iovec| probe(v.iov_base as i64, v.iov_len).is_ok();
+        if self.list().iter().all(good) {
+            return Ok(());
+        }
+        self.keep_good(probe)
+    }
+
+    #[cold]
+    fn keep_good(&mut self, probe: fn(i64, usize) -> Result<(), Errno>) -> Result<(), Errno> {
+        const PAGE: usize = 4096;
+        let mut total = 0;
+        'all: for v in self.list() {
+            let mut done = 0;
+            while done < v.iov_len {
+                let at = v.iov_base as usize + done;
+                let step = (PAGE - at % PAGE).min(v.iov_len - done);
+                if probe(at as i64, step).is_err() {
+                    total += done;
+                    break 'all;
+                }
+                done += step;
+            }
+            total += done;
+        }
+        if total == 0 {
+            return Err(Errno::EFAULT);
+        }
+        self.truncate(total);
+        Ok(())
     }
 }
 
@@ -177,5 +209,20 @@ mod tests {
             [4, 2, 0]
         );
         assert_eq!(few.total(), 6);
+    }
+
+    #[test]
+    fn bytes_before_a_bad_page_count() {
+        let below = |at: i64, len: usize| match at as usize + len <= 0x3000 {
+            true => Ok(()),
+            false => Err(Errno::EFAULT),
+        };
+        let mut all = Buffers::one(0x1800, 0x4000).unwrap();
+        all.keep_good(below).unwrap();
+        assert_eq!(all.total(), 0x1800);
+        assert_eq!(
+            Buffers::one(0x3000, 1).unwrap().keep_good(below),
+            Err(Errno::EFAULT)
+        );
     }
 }
