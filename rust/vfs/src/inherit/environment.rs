@@ -42,9 +42,14 @@ pub fn strings(array: i64, into: &mut Vec<*const c_char>) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Fills `scratch.envp` from the application's `envp`. `manifest`: descriptor to name. True if it
-/// differs from what the application gave.
-pub fn build(scratch: &mut Scratch, envp: i64, manifest: Option<i32>) -> Result<bool, Errno> {
+/// Fills `scratch.envp` from the application's `envp`. `manifest`: descriptor to name; `leave`:
+/// complete nothing. True if it differs from what the application gave.
+pub fn build(
+    scratch: &mut Scratch,
+    envp: i64,
+    manifest: Option<i32>,
+    leave: bool,
+) -> Result<bool, Errno> {
     strings(envp, &mut scratch.envp)?;
     for s in &scratch.envp {
         user::readable(*s as i64, 1)?;
@@ -54,10 +59,11 @@ pub fn build(scratch: &mut Scratch, envp: i64, manifest: Option<i32>) -> Result<
     let mut changed = scratch.envp.len() != given;
     let none = Kept::default();
     let kept = KEPT.get().unwrap_or(&none);
-    let leave = scratch
-        .envp
-        .iter()
-        .any(|s| at(*s).to_bytes() == b"PIL4DFS_EXEC_ENV=leave");
+    let leave = leave
+        || scratch
+            .envp
+            .iter()
+            .any(|s| at(*s).to_bytes() == b"PIL4DFS_EXEC_ENV=leave");
     if !kept.leave && !leave {
         changed |= complete(scratch, kept);
     }
@@ -211,10 +217,10 @@ mod tests {
     fn an_old_manifest_is_not_passed_on() {
         let mut s = Scratch::default();
         let given = env(&[c"PIL4DFS_EXEC=9", c"B=2"]);
-        assert!(build(&mut s, given.as_ptr() as i64, Some(600)).unwrap());
+        assert!(build(&mut s, given.as_ptr() as i64, Some(600), false).unwrap());
         assert_eq!(texts(&s), ["B=2", "PIL4DFS_EXEC=600"]);
         let mut s = Scratch::default();
         let given = env(&[c"B=2"]);
-        assert!(!build(&mut s, given.as_ptr() as i64, None).unwrap());
+        assert!(!build(&mut s, given.as_ptr() as i64, None, false).unwrap());
     }
 }

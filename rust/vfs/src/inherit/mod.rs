@@ -5,10 +5,20 @@
 //! and [`carry`] with [`adopt`] take descriptors and working directory through execve(2).
 //! Relies on pthread_atfork (called by the entry layer) and on a `MADV_WIPEONFORK` page for the
 //! forks that bypass it.
+pub mod adopt;
+pub mod carry;
+pub mod environment;
 pub mod fork;
 pub mod identity;
+pub mod manifest;
 pub mod overlay;
+pub mod privileged;
+pub mod scratch;
+pub mod script;
+pub mod stage;
 
+pub use adopt::{adopt, adopt_from};
+pub use environment::{keep, Kept};
 pub use fork::{fork_child, fork_parent, fork_prepare};
 pub use identity::{in_shared_child, pid, start};
 pub use overlay::{overlay_get, overlay_set, Seen};

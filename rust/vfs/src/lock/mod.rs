@@ -56,6 +56,17 @@ fn mix(seed: u64, value: u64) -> u64 {
     x ^ (x >> 29)
 }
 
+/// True if a descriptor that came through an exec can be an owner of locks: a file of this user's,
+/// open for reading and writing, of size 0.
+pub(crate) fn is_shadow(fd: i32) -> bool {
+    let plain = |st: libc::stat| st.st_mode & libc::S_IFMT == libc::S_IFREG && st.st_size == 0;
+    // SAFETY: plain numbers.
+    let mode = unsafe { crate::call!(SYS_fcntl, fd, libc::F_GETFL) };
+    fd >= 0
+        && mode.is_ok_and(|m| m as i32 & libc::O_ACCMODE == libc::O_RDWR)
+        && crate::ownfd::stat_of(fd).is_ok_and(plain)
+}
+
 /// One byte, or a range, as the kernel takes it (`len` 0: to the end).
 fn range(kind: i16, start: i64, len: i64) -> libc::flock {
     // SAFETY: flock is plain data; all zeros is a value of it.

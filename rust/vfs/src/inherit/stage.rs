@@ -1,0 +1,100 @@
+//! Programs stored in a mount, made runnable: the kernel executes files, so it gets a copy - in
+//! memory for a small program, in the run-time directory (one copy for all processes of the user
+//! on the node, named after object, modification time and size) for a large one.
+use crate::node::Node;
+use crate::ownfd::{self, OwnFd};
+use crate::{call, lock, rundir, Errno};
+use dfs::Attr;
+use std::ffi::CString;
+
+/// Up to this size a private copy in memory is cheaper than a shared file.
+const SMALL: u64 = 256 << 10;
+const BLOCK: usize = 1 << 20;
+
+/// A descriptor execveat(2) can run. DFS's errors; `ENOMEM`, `ENOSPC`.
+pub fn stage(node: &Node, attr: &Attr) -> Result<OwnFd, Errno> {
+    if attr.stat.st_size as u64 > SMALL {
+        if let Ok(fd) = shared(node, attr) {
+            return Ok(fd);
+        }
+    }
+    let fd = OwnFd::executable_memory(&title(node))?;
+    copy(node, &fd)?;
+    Ok(fd)
+}
+
+/// The copy in the run-time directory, made by the first who needs it.
+fn shared(node: &Node, attr: &Attr) -> Result<OwnFd, Errno> {
+    rundir::subdirectory("programs")?;
+    let s = &attr.stat;
+    let mount = lock::mount_hash(node.mount);
+    let name = format!(
+        "programs/{mount:016x}.{:x}.{:x}.{:x}.{:x}.{:x}",
+        node.oid.hi, node.oid.lo, s.st_mtime, s.st_mtime_nsec, s.st_size
+    );
+    if let Some(fd) = existing(&name, s.st_size) {
+        return Ok(fd);
+    }
+    // SAFETY: no arguments.
+    let me = unsafe { call!(SYS_gettid) }?;
+    let making = format!("{name}.{me}");
+    let flags = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL;
+    let fd = rundir::open(&making, flags)?;
+    let (from, to) = (rundir::file(&making)?, rundir::file(&name)?);
+    let made = copy(node, &fd)
+        .and_then(|()| run_permission(&fd))
+        .and_then(|()| rename(&from, &to));
+    drop(fd);
+    if let Err(e) = made {
+        // SAFETY: a string.
+        let _ = unsafe { call!(SYS_unlinkat, libc::AT_FDCWD, from.as_ptr(), 0) };
+        return Err(e);
+    }
+    existing(&name, s.st_size).ok_or(Errno::EIO)
+}
+
+/// A finished copy: of this size, and not on a file system that forbids running.
+fn existing(name: &str, size: i64) -> Option<OwnFd> {
+    let fd = rundir::open(name, libc::O_RDONLY).ok()?;
+    let st = ownfd::stat_of(fd.raw()).ok()?;
+    // SAFETY: the path is /proc's own name of the descriptor.
+    let runs = unsafe {
+        call!(
+            SYS_faccessat,
+            libc::AT_FDCWD,
+            ownfd::proc_path(fd.raw()).as_cstr().as_ptr(),
+            libc::X_OK
+        )
+    };
+    (st.st_size == size && runs.is_ok()).then_some(fd)
+}
+
+fn copy(node: &Node, to: &OwnFd) -> Result<(), Errno> {
+    let mut buffer = vec![0u8; BLOCK];
+    let mut at = 0;
+    loop {
+        let n = node.object.read_bytes(&mut buffer, at)?;
+        if n == 0 {
+            return Ok(());
+        }
+        to.write_quietly(&buffer[..n], at)?;
+        at += n as u64;
+    }
+}
+
+fn run_permission(fd: &OwnFd) -> Result<(), Errno> {
+    // SAFETY: plain numbers.
+    unsafe { call!(SYS_fchmod, fd.raw(), 0o500) }.map(drop)
+}
+
+fn rename(from: &CString, to: &CString) -> Result<(), Errno> {
+    let at = libc::AT_FDCWD;
+    // SAFETY: strings.
+    unsafe { call!(SYS_renameat2, at, from.as_ptr(), at, to.as_ptr(), 0) }.map(drop)
+}
+
+fn title(node: &Node) -> CString {
+    let place = node.place();
+    let name: String = place.name.to_string_lossy().chars().take(60).collect();
+    CString::new(name).unwrap_or_default()
+}

@@ -1,0 +1,279 @@
+//! execveat(2): every exec passes here. A program of the kernel's gets its environment completed
+//! and our descriptors handed on; a program in a mount is staged, or its interpreter run with the
+//! path the caller gave.
+use crate::inherit::scratch::{scratch, Scratch};
+use crate::inherit::script::{self, Format};
+use crate::inherit::{self, carry::Carry, environment, privileged, stage};
+use crate::node::Node;
+use crate::ownfd::OwnFd;
+use crate::permission::{As, Mode, EXEC};
+use crate::process::Process;
+use crate::resolve::{self, Located, Options};
+use crate::{call, fail, user, Errno, Op, Reject};
+use dfs::{Attr, Kind};
+use std::ffi::CString;
+use std::sync::Arc;
+
+/// Scripts may be run by scripts: this many in a row (the kernel's limit).
+const NESTED: usize = 5;
+
+/// What the kernel is to run.
+enum Program {
+    /// A path of the kernel's, as the application gave it.
+    Given { dirfd: i64, path: i64, flags: i64 },
+    /// Another path of the kernel's.
+    Path(CString),
+    /// A staged copy, and the name it should have.
+    Staged(OwnFd, Vec<u8>),
+}
+
+/// execveat(2). `NotOurs` if nothing is to be added; the errors of execve(2) otherwise.
+pub fn execveat(p: &'static Process, a: [i64; 6]) -> Op<i64> {
+    let [dirfd, path, argv, envp, flags, _] = a;
+    let scratch = scratch();
+    let mut program = locate(p, scratch, dirfd, path, flags)?;
+    loop {
+        let given = matches!(program, Program::Given { .. });
+        let result = run(
+            p,
+            scratch,
+            &program,
+            argv,
+            envp,
+            given && scratch.prefix.is_empty(),
+        );
+        let Err(Reject::Errno(Errno::ENOENT)) = result else {
+            return result;
+        };
+        // A script of the kernel's whose interpreter lies in a mount.
+        match interpreter_of(p, scratch, &program)? {
+            Some(next) => program = next,
+            None => return result,
+        }
+    }
+}
+
+/// Finds the program, through scripts of ours.
+fn locate(
+    p: &'static Process,
+    scratch: &mut Scratch,
+    dirfd: i64,
+    path: i64,
+    flags: i64,
+) -> Op<Program> {
+    let options = Options::from_flags(flags as i32);
+    let given = Program::Given { dirfd, path, flags };
+    let (node, attr) = match resolve::lookup(p, dirfd, path, &options) {
+        Err(Reject::NotOurs) => return Ok(given),
+        found => match leads_to(p, found)? {
+            Ok(node) => node,
+            Err(outside) => return Ok(Program::Path(outside)),
+        },
+    };
+    let name = spelled(dirfd, path)?;
+    through_scripts(p, scratch, node, attr, name)
+}
+
+/// The node and attributes of what was found, or the kernel's path it leads to.
+#[allow(clippy::type_complexity)]
+fn leads_to(p: &'static Process, found: Op<Located>) -> Op<Result<(Arc<Node>, Attr), CString>> {
+    match found? {
+        Located::Entry(entry) => {
+            let attr = entry.attr;
+            Ok(Ok((entry.node(p), attr)))
+        }
+        Located::Node(node) => {
+            let attr = node.attr()?;
+            Ok(Ok((node, attr)))
+        }
+        Located::Missing(_) => fail(Errno::ENOENT),
+        Located::Outside(path) => Ok(Err(path)),
+    }
+}
+
+/// Stages a binary; for a script goes on with its interpreter.
+fn through_scripts(
+    p: &'static Process,
+    scratch: &mut Scratch,
+    mut node: Arc<Node>,
+    mut attr: Attr,
+    mut name: CString,
+) -> Op<Program> {
+    for _ in 0..NESTED {
+        check(p, &attr)?;
+        let mut head = [0; script::HEAD];
+        let n = node.object.read_bytes(&mut head, 0)?;
+        let (interpreter, argument) = match script::format(&head[..n])? {
+            Format::Binary => {
+                let base = name.to_bytes().rsplit(|b| *b == b'/').next();
+                return Ok(Program::Staged(
+                    stage::stage(&node, &attr)?,
+                    base.unwrap_or(b"").to_vec(),
+                ));
+            }
+            Format::Script(interpreter, argument) => (interpreter, argument),
+        };
+        put_before(scratch, &interpreter, argument, name);
+        let at = libc::AT_FDCWD.into();
+        let options = Options::from_flags(0);
+        match resolve::lookup_path(p, at, interpreter.to_bytes(), &options) {
+            Err(Reject::NotOurs) => return Ok(Program::Path(interpreter)),
+            found => match leads_to(p, found)? {
+                Ok(next) => (node, attr) = next,
+                Err(outside) => return Ok(Program::Path(outside)),
+            },
+        }
+        name = interpreter;
+    }
+    fail(Errno::ELOOP)
+}
+
+/// A script's interpreter, argument and path take the place of the first argument so far.
+fn put_before(
+    scratch: &mut Scratch,
+    interpreter: &CString,
+    argument: Option<CString>,
+    path: CString,
+) {
+    let mut prefix = vec![interpreter.clone()];
+    prefix.extend(argument);
+    prefix.push(path);
+    prefix.extend(scratch.prefix.drain(..).skip(1));
+    scratch.prefix = prefix;
+}
+
+/// After `ENOENT`: is it a script of the kernel's whose interpreter is ours?
+fn interpreter_of(
+    p: &'static Process,
+    scratch: &mut Scratch,
+    program: &Program,
+) -> Op<Option<Program>> {
+    let (dirfd, path) = match program {
+        Program::Given { dirfd, path, .. } => (*dirfd, user::path(*path)?),
+        Program::Path(path) => (libc::AT_FDCWD.into(), path.clone()),
+        Program::Staged(..) => return Ok(None),
+    };
+    let Some(head) = privileged::head_of(dirfd as i32, &path) else {
+        return Ok(None);
+    };
+    let Ok(Format::Script(interpreter, argument)) = script::format(&head) else {
+        return Ok(None);
+    };
+    let options = Options::from_flags(0);
+    let found = resolve::lookup_path(p, libc::AT_FDCWD.into(), interpreter.to_bytes(), &options);
+    let Ok(Ok((node, attr))) = leads_to(p, found) else {
+        return Ok(None);
+    };
+    let name = match program {
+        Program::Given { dirfd, path, .. } => spelled(*dirfd, *path)?,
+        _ => path,
+    };
+    put_before(scratch, &interpreter, argument, name);
+    through_scripts(p, scratch, node, attr, interpreter).map(Some)
+}
+
+/// A regular file with permission to run it, else `EACCES`; a link not to be followed is `ELOOP`.
+fn check(p: &'static Process, attr: &Attr) -> Result<(), Errno> {
+    match attr.kind() {
+        Kind::Symlink => Err(Errno::ELOOP),
+        Kind::Directory => Err(Errno::EACCES),
+        Kind::File => p
+            .credentials
+            .ids()
+            .check(Mode::from(attr), EXEC, As::Effective),
+    }
+}
+
+/// The path an interpreter is given: the caller's, or through its descriptor, as the kernel says it.
+fn spelled(dirfd: i64, path: i64) -> Result<CString, Errno> {
+    let path = user::path(path)?;
+    if path.to_bytes().starts_with(b"/") || dirfd as i32 == libc::AT_FDCWD {
+        return Ok(path);
+    }
+    let mut text = format!("/dev/fd/{}", dirfd as i32).into_bytes();
+    if !path.is_empty() {
+        text.push(b'/');
+        text.extend_from_slice(path.to_bytes());
+    }
+    CString::new(text).map_err(|_| Errno::EINVAL)
+}
+
+/// Arguments, environment and descriptors, then the kernel. Returns only on failure, with
+/// everything put back; `NotOurs` if `plain` and nothing was to add.
+fn run(
+    p: &'static Process,
+    scratch: &mut Scratch,
+    program: &Program,
+    argv: i64,
+    envp: i64,
+    plain: bool,
+) -> Op<i64> {
+    let closed = privileged::must_not_inherit(program_path(program));
+    let name = match program {
+        Program::Staged(_, name) => name.as_slice(),
+        _ => b"",
+    };
+    let carry = match closed {
+        true => None,
+        false => Carry::prepare(p, scratch, name)?,
+    };
+    scratch.envp.clear();
+    let manifest = carry.as_ref().map(Carry::manifest);
+    let changed = environment::build(scratch, envp, manifest, closed)?;
+    if plain && carry.is_none() && !changed {
+        return Err(Reject::NotOurs);
+    }
+    arguments(scratch, argv)?;
+    if !inherit::in_shared_child() {
+        p.mappings.sync_all()?;
+    }
+    let argv = match scratch.prefix.is_empty() {
+        true => argv,
+        false => scratch.argv.as_ptr() as i64,
+    };
+    let failed = kernel_exec(program, argv, scratch.envp.as_ptr() as i64);
+    drop(carry);
+    Ok(failed?)
+}
+
+/// The caller's arguments behind an interpreter's.
+fn arguments(scratch: &mut Scratch, argv: i64) -> Result<(), Errno> {
+    scratch.argv.clear();
+    if scratch.prefix.is_empty() {
+        return Ok(());
+    }
+    let mut given = Vec::new();
+    environment::strings(argv, &mut given)?;
+    scratch
+        .argv
+        .extend(scratch.prefix.iter().map(|s| s.as_ptr()));
+    scratch.argv.extend(given.into_iter().skip(1));
+    scratch.argv.push(std::ptr::null());
+    Ok(())
+}
+
+fn program_path(program: &Program) -> Option<(i32, i64, i32)> {
+    match program {
+        Program::Given { dirfd, path, flags } => Some((*dirfd as i32, *path, *flags as i32)),
+        Program::Path(path) => Some((libc::AT_FDCWD, path.as_ptr() as i64, 0)),
+        Program::Staged(..) => None,
+    }
+}
+
+fn kernel_exec(program: &Program, argv: i64, envp: i64) -> Result<i64, Errno> {
+    let (dirfd, path, flags) = match program {
+        Program::Given { dirfd, path, flags } => (*dirfd, *path, *flags),
+        Program::Path(path) => (libc::AT_FDCWD.into(), path.as_ptr() as i64, 0),
+        Program::Staged(fd, _) => (
+            fd.raw().into(),
+            c"".as_ptr() as i64,
+            libc::AT_EMPTY_PATH.into(),
+        ),
+    };
+    if dirfd as i32 == libc::AT_FDCWD && flags == 0 {
+        // SAFETY: the application's pointers, or ours of the scratch block.
+        return unsafe { call!(SYS_execve, path, argv, envp) };
+    }
+    // SAFETY: as above.
+    unsafe { call!(SYS_execveat, dirfd, path, argv, envp, flags) }
+}
