@@ -22,6 +22,9 @@
 
 pub mod arch;
 mod area;
+pub mod entry;
+#[cfg(any(feature = "builtin", feature = "system"))]
+pub mod funchook;
 pub mod kernel;
 pub mod module;
 pub mod patch;

@@ -302,7 +302,7 @@ unsafe fn write(
         edits
             .iter()
             // SAFETY: each is one instruction in one aligned word.
-            .try_for_each(|edit| unsafe { one_store(&writer, edit) })
+            .try_for_each(|edit| unsafe { writer.one_store(edit) })
     } else {
         // SAFETY: there is one thread, and it is here.
         unsafe { writer.apply(&edits) }
@@ -316,23 +316,6 @@ unsafe fn write(
         }
     }
     result
-}
-
-/// Writes the aligned eight bytes around an edit at once.
-///
-/// # Safety
-/// The edit lies in one aligned word and changes one instruction.
-unsafe fn one_store(writer: &Writer, edit: &Edit<'_>) -> Result<(), Failure> {
-    let word = edit.addr & !7;
-    let mut bytes = [0; 8];
-    text::read(word, &mut bytes);
-    let place = &mut bytes[edit.addr - word..][..edit.new.len()];
-    if place != edit.old {
-        return Err(Failure::Changed);
-    }
-    place.copy_from_slice(edit.new);
-    // SAFETY: the caller's promise.
-    unsafe { writer.write(word, &bytes) }
 }
 
 #[cfg(all(test, target_arch = "x86_64"))]

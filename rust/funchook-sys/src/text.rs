@@ -104,6 +104,23 @@ impl Writer {
         Ok(())
     }
 
+    /// Writes the aligned eight bytes around an edit at once.
+    ///
+    /// # Safety
+    /// The edit lies in one aligned word and changes one instruction.
+    pub unsafe fn one_store(&self, edit: &Edit<'_>) -> Result<(), Failure> {
+        let word = edit.addr & !7;
+        let mut bytes = [0; 8];
+        read(word, &mut bytes);
+        let place = &mut bytes[edit.addr - word..][..edit.new.len()];
+        if place != edit.old {
+            return Err(Failure::Changed);
+        }
+        place.copy_from_slice(edit.new);
+        // SAFETY: the caller's promise.
+        unsafe { self.write(word, &bytes) }
+    }
+
     /// Writes `bytes` at `addr` and reads them back.
     ///
     /// # Safety

@@ -2,6 +2,7 @@
 //! nothing is ever patched and the caller stays at "off". The shape is known:
 //! `mov x8,#nr` before `svc #0` becomes `b stub`, one aligned store, +-128 MiB.
 
+use crate::entry::{Prologue, Refusal};
 use crate::module::Module;
 use crate::sites::{Scan, Site};
 
@@ -11,6 +12,8 @@ pub const JUMP: usize = 4;
 pub const PAGE: usize = 65536;
 /// Bytes no stub exceeds.
 pub const LONGEST_STUB: usize = 128;
+/// Bytes no trampoline exceeds.
+pub const LONGEST_TRAMPOLINE: usize = 64;
 /// Stubs begin at multiples of this.
 pub const STUB_ALIGN: usize = 16;
 
@@ -30,5 +33,20 @@ pub fn write_stub(
 
 /// Refuses.
 pub fn jump(_from: usize, _to: usize, _len: usize) -> Option<[u8; Site::LONGEST]> {
+    None
+}
+
+/// Refuses.
+pub fn prologue(_start: usize, _code: &[u8]) -> Result<Prologue, Refusal> {
+    Err(Refusal::Undecodable)
+}
+
+/// Refuses.
+pub fn write_trampoline(
+    _base: usize,
+    _from: usize,
+    _code: &[u8],
+    _hook: usize,
+) -> Option<(Vec<u8>, usize, usize)> {
     None
 }

@@ -1,10 +1,12 @@
 //! x86-64: variable-length instructions, five-byte jumps.
 
 pub mod decode;
+mod entry;
 mod flow;
 mod stub;
 mod window;
 
+pub use entry::{prologue, write_trampoline, LONGEST_TRAMPOLINE};
 pub use stub::{jump, write_stub, LONGEST_STUB, STUB_ALIGN};
 pub use window::{scan, JUMP};
 

@@ -89,7 +89,7 @@ pub fn copy(out: &mut Vec<u8>, base: usize, code: &[u8], from: usize) -> Option<
 }
 
 /// Appends a direct call or jump to `to`.
-fn branch(out: &mut Vec<u8>, base: usize, opcode: u8, to: usize) -> Option<()> {
+pub fn branch(out: &mut Vec<u8>, base: usize, opcode: u8, to: usize) -> Option<()> {
     out.push(opcode);
     let displacement = reach(base + out.len() + 4, to)?;
     out.extend(displacement.to_le_bytes());
@@ -97,7 +97,7 @@ fn branch(out: &mut Vec<u8>, base: usize, opcode: u8, to: usize) -> Option<()> {
 }
 
 /// The displacement from `from` to `to`, if 32 bits hold it.
-fn reach(from: usize, to: usize) -> Option<i32> {
+pub fn reach(from: usize, to: usize) -> Option<i32> {
     i32::try_from(to.wrapping_sub(from) as isize).ok()
 }
 
