@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: BSD-2-Clause-Patent
+/*
+ * A call that is ours, from C into Rust and back.
+ *
+ * Rust runs on a private stack of the thread (libdaos needs tens of KiB; small
+ * threads and signal stacks have not), with depth raised (its own calls go to the
+ * kernel), cancellation off (nothing may unwind through it) and signals put off
+ * (signals.c). errno belongs to the application and comes back as it was.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "arch.h"
+#include "ops.h"
+#include "pil.h"
+
+#define STACK_SIZE (256 * 1024)
+#define GUARD_SIZE 4096
+#define SPARE_STACKS 64
+/* What the tail of a job may still use of its stack when the next one may start. */
+#define TAIL_ROOM 1024
+
+__thread struct pil_tls pil_tls __attribute__((tls_model("initial-exec")));
+
+static char *spare[SPARE_STACKS];
+static pthread_key_t stack_key;
+static bool have_key;
+/* glibc 2.32's promise that there is one thread, hence nobody to cancel it; or NULL. */
+static const char *single_threaded;
+
+unsigned pil_depth(void)
+{
+	return pil_tls.depth;
+}
+
+unsigned pil_pending_signals(void)
+{
+	return pil_tls.deferred;
+}
+
+/* Thread exit: keep the stack for the next thread. */
+static void stack_free(void *stack)
+{
+	unsigned i;
+
+	pil_tls.stack = pil_tls.top = NULL;
+	for (i = 0; i < SPARE_STACKS; i++) {
+		char *none = NULL;
+
+		if (__atomic_compare_exchange_n(&spare[i], &none, stack, false, __ATOMIC_ACQ_REL,
+						__ATOMIC_RELAXED))
+			return;
+	}
+	pil_syscall(SYS_munmap, (long)stack, STACK_SIZE, 0, 0, 0, 0);
+}
+
+bool pil_stack_make(struct pil_tls *tls)
+{
+	char *stack = NULL;
+	unsigned i;
+
+	for (i = 0; i < SPARE_STACKS && !stack; i++)
+		if (__atomic_load_n(&spare[i], __ATOMIC_RELAXED))
+			stack = __atomic_exchange_n(&spare[i], NULL, __ATOMIC_ACQ_REL);
+	if (!stack) {
+		long r = pil_syscall(SYS_mmap, 0, STACK_SIZE, PROT_READ | PROT_WRITE,
+				     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1,
+				     0);
+
+		if ((unsigned long)r >= -4095UL)
+			return false;
+		stack = (char *)r;
+		pil_syscall(SYS_mprotect, r, GUARD_SIZE, PROT_NONE, 0, 0, 0);
+	}
+	tls->stack = stack;
+	tls->top = stack + STACK_SIZE;
+	if (have_key)
+		pthread_setspecific(stack_key, stack);
+	return true;
+}
+
+/* Runs on the private stack; called by pil_on_stack, which keeps the vector registers. */
+void pil_job(struct pil_job *job)
+{
+	struct pil_tls *tls = &pil_tls;
+	int saved = errno, state = PTHREAD_CANCEL_DISABLE;
+	bool cancellable = !single_threaded || !*single_threaded;
+
+	if (cancellable)
+		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	switch (job->task) {
+	case PIL_TASK_DISPATCH:
+		job->ret = pil_dispatch(job->op, job->args);
+		break;
+	case PIL_TASK_AFTER:
+		job->ret = pil_after(job->op, job->args, job->ret);
+		break;
+	case PIL_TASK_EXIT:
+		pil_exit((int)job->args[0]);
+		break;
+	case PIL_TASK_ADOPT:
+		pil_adopt();
+		break;
+	case PIL_TASK_MPI:
+		pil_mpi_init();
+		break;
+	case PIL_TASK_DLOPEN:
+		pil_dlopen_prepare((const char *)job->args[0]);
+		break;
+	}
+	errno = saved;
+	/*
+	 * From here on a signal handler may run, and make calls of its own: they
+	 * start below this frame. The next line may also end the thread.
+	 */
+	tls->top = (char *)((uintptr_t)__builtin_frame_address(0) - TAIL_ROOM);
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	tls->depth--;
+	if (state == PTHREAD_CANCEL_ENABLE)
+		pthread_setcancelstate(state, NULL);
+}
+
+long pil_run(struct pil_job *job, bool from_site)
+{
+	struct pil_tls *tls = &pil_tls;
+	char *top;
+
+	if (pil_unlikely(!tls->top) && !pil_stack_make(tls))
+		return job->task == PIL_TASK_AFTER ? job->ret : -ENOMEM;
+	top = tls->top;
+	tls->depth++;
+	pil_on_stack(job, (char *)((uintptr_t)top & ~63UL), from_site);
+	tls->top = top;
+	if (pil_unlikely(tls->deferred))
+		pil_signals_release(tls);
+	return job->ret;
+}
+
+long pil_serve(int op, const long args[6])
+{
+	struct pil_job job = { PIL_TASK_DISPATCH, op, args, 0 };
+
+	if (!pil_armed() || pil_tls.depth)
+		return PIL_NOT_OURS;
+	switch (pil_classify(op, args)) {
+	case PIL_KERNEL:
+		return PIL_NOT_OURS;
+	case PIL_CLOSED:
+		return -EBADF;
+	case PIL_OURS:
+		break;
+	}
+	if (pil_ops[op].flags & PIL_CANCEL)
+		pthread_testcancel();
+	pil_tls.site = ~0U;
+	return pil_run(&job, false);
+}
+
+long pil_return(long result)
+{
+	if ((unsigned long)result >= -4095UL) {
+		errno = (int)-result;
+		return -1;
+	}
+	return result;
+}
+
+/*
+ * exec from inside a call of ours: the new program must not inherit the signal
+ * mask that only waits for the end of the call. A handler that runs now makes its
+ * own calls below this frame.
+ */
+long pil_execveat(int dirfd, const char *path, char *const argv[], char *const envp[], int flags)
+{
+	struct pil_tls *tls = &pil_tls;
+	char *top = tls->top;
+	uint32_t depth = tls->depth;
+	long r;
+
+	tls->top = (char *)(((uintptr_t)__builtin_frame_address(0) - TAIL_ROOM) & ~63UL);
+	tls->depth = 0;
+	if (tls->deferred)
+		pil_signals_release(tls);
+	if (flags == 0)
+		r = pil_syscall(SYS_execve, (long)path, (long)argv, (long)envp, 0, 0, 0);
+	else
+		r = pil_syscall(SYS_execveat, dirfd, (long)path, (long)argv, (long)envp, flags, 0);
+	tls->depth = depth;
+	tls->top = top;
+	return r;
+}
+
+void pil_call_start(const char *flag)
+{
+	have_key = pthread_key_create(&stack_key, stack_free) == 0;
+	single_threaded = flag;
+}
+
+/* ---------------------------------------------------------------- before a real function */
+
+static void before(enum pil_task task, long argument)
+{
+	const long args[6] = { argument };
+	struct pil_job job = { task, 0, args, 0 };
+
+	if (!pil_tls.depth)
+		pil_run(&job, false);
+}
+
+void pil_adopt_now(void)
+{
+	before(PIL_TASK_ADOPT, 0);
+}
+
+void pil_mpi_c(void);
+void pil_mpi_c(void)
+{
+	before(PIL_TASK_MPI, 0);
+}
+
+void pil_dlopen_c(const char *file);
+void pil_dlopen_c(const char *file)
+{
+	before(PIL_TASK_DLOPEN, (long)file);
+}

@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: BSD-2-Clause-Patent
+/*
+ * Is this call ours? Answered for every file call of the program, most of which
+ * are not: no lock, no allocation, no system call, and no trust in the pointers.
+ *
+ * A descriptor is looked up in the byte array that Rust publishes. A path is
+ * compared with the mount points as text; where text cannot tell ("..", names
+ * below /proc that lead to a descriptor) the answer is "ours", and dispatch,
+ * which resolves, may still answer PIL_NOT_OURS. Symbolic links of other file
+ * systems into a mount are found after the kernel has failed (pil_after).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include "arch.h"
+#include "ops.h"
+#include "pil.h"
+
+#define ONES 0x0101010101010101ULL
+#define HIGHS 0x8080808080808080ULL
+#define PATH_LIMIT 4096
+#define PAGE 4096
+
+/* 0x80 in every byte of v that equals c. Exact up to the first such byte, which is all we use
+ * for the end; for the pairs a false positive only means the slow path. */
+static inline uint64_t bytes_equal(uint64_t v, uint8_t c)
+{
+	uint64_t x = v ^ (ONES * c);
+
+	return (x - ONES) & ~x & HIGHS;
+}
+
+enum shape {
+	CLEAN, /* no empty, "." or ".." component */
+	DIRTY,
+	BAD, /* cannot be read, or too long: the kernel says so */
+};
+
+/* Reads a path to its end in aligned words, which never cross into the next page beyond its end. */
+static enum shape path_shape(const char *path)
+{
+	uintptr_t start = (uintptr_t)path;
+	const uint64_t *p = (const uint64_t *)(start & ~7UL);
+	unsigned skip = (start & 7) * 8;
+	uint64_t before = 0; /* 0x80 when the last byte was a slash */
+	enum shape shape = CLEAN;
+	int bad = 0, words;
+
+	for (words = 0; words <= PATH_LIMIT / 8; words++, p++) {
+		uint64_t v = pil_load_word(p, &bad);
+		uint64_t end, slash, special, pairs;
+
+		if (pil_unlikely(bad))
+			return BAD;
+		if (skip) {
+			v |= ~0ULL >> (64 - skip); /* bytes before the path: 0xff */
+			skip = 0;
+		}
+		end = bytes_equal(v, 0);
+		slash = bytes_equal(v, '/');
+		special = slash | bytes_equal(v, '.');
+		pairs = special & (slash << 8 | before);
+		if (end) /* only bytes before the first NUL count */
+			return pairs & ((end & -end) - 1) ? DIRTY : shape;
+		if (pairs)
+			shape = DIRTY;
+		before = slash >> 56;
+	}
+	return BAD;
+}
+
+static bool below(const char *path, const struct pil_prefix *mount)
+{
+	uint32_t i;
+
+	if (mount->len <= 1)
+		return true;
+	for (i = 0; i < mount->len; i++)
+		if (path[i] != mount->path[i])
+			return false;
+	return path[i] == '/' || path[i] == '\0';
+}
+
+static bool below_a_mount(const char *path)
+{
+	const struct pil_filter *f = &pil_filter;
+	uint32_t i;
+
+	for (i = 0; i < f->nmounts; i++)
+		if (below(path, &f->mounts[i]))
+			return true;
+	return false;
+}
+
+static bool starts(const char *s, const char *prefix)
+{
+	while (*prefix)
+		if (*s++ != *prefix++)
+			return false;
+	return true;
+}
+
+/* Names that may lead to a descriptor or the working directory of ours. */
+static bool leads_to_descriptor(const char *path)
+{
+	if (path[1] == 'd')
+		return starts(path, "/dev/fd/") || starts(path, "/dev/std");
+	if (path[1] != 'p' || !starts(path, "/proc/"))
+		return false;
+	for (path += 5; *path; path++)
+		if (*path == '/' && (starts(path, "/fd/") || starts(path, "/cwd")))
+			return true;
+	return false;
+}
+
+/*
+ * The same for a path with "//", "/./" or "..": normalised as text into a buffer
+ * that holds more than any mount point, asking after every component. Components
+ * that do not fit any more are only counted.
+ */
+static bool dirty_path_is(const char *path)
+{
+	char normal[512];
+	unsigned len = 0, over = 0;
+
+	while (*path) {
+		unsigned n = 0;
+
+		while (*path == '/')
+			path++;
+		while (path[n] && path[n] != '/')
+			n++;
+		if (n == 0)
+			break;
+		if (n == 2 && path[0] == '.' && path[1] == '.') {
+			if (over)
+				over--;
+			else
+				while (len && normal[--len] != '/')
+					;
+		} else if (n != 1 || path[0] != '.') {
+			if (over || len + n + 2 > sizeof(normal)) {
+				over++;
+			} else {
+				unsigned i;
+
+				normal[len++] = '/';
+				for (i = 0; i < n; i++)
+					normal[len++] = path[i];
+			}
+		}
+		path += n;
+		normal[len] = '\0';
+		if (len && !over && below_a_mount(normal))
+			return true;
+	}
+	return len && leads_to_descriptor(normal);
+}
+
+static enum pil_verdict absolute(const char *path)
+{
+	bool ours;
+
+	switch (path_shape(path)) {
+	case CLEAN:
+		ours = below_a_mount(path) || leads_to_descriptor(path);
+		break;
+	case DIRTY:
+		ours = dirty_path_is(path);
+		break;
+	default:
+		return PIL_KERNEL;
+	}
+	return ours ? PIL_OURS : PIL_KERNEL;
+}
+
+static inline enum pil_verdict descriptor(int fd)
+{
+	switch (pil_fd_is(fd)) {
+	case PIL_FD_KERNEL:
+		return PIL_KERNEL;
+	case PIL_FD_OURS:
+		return PIL_OURS;
+	default:
+		return PIL_CLOSED;
+	}
+}
+
+/* A path that starts at a directory descriptor, or at the working directory. */
+static enum pil_verdict at(int dirfd, const char *path)
+{
+	int bad = 0;
+
+	if (path) {
+		char first = (char)pil_load_byte(path, &bad);
+
+		if (first == '/' && !bad)
+			return absolute(path);
+	}
+	if (dirfd != AT_FDCWD)
+		return descriptor(dirfd); /* a bad pointer with a dirfd of ours: dispatch says EFAULT */
+	return path && !bad && pil_filter.cwd_ours ? PIL_OURS : PIL_KERNEL;
+}
+
+/* Does a message carry control data, which may hold descriptors? */
+static bool has_control(const struct msghdr *message)
+{
+	int bad = 0;
+	uint64_t len = pil_load_word((const uint64_t *)&message->msg_controllen, &bad);
+
+	return !bad && len != 0;
+}
+
+static enum pil_verdict mmap_is(const long a[6])
+{
+	if (!(a[3] & MAP_ANONYMOUS)) {
+		enum pil_verdict v = descriptor((int)a[4]);
+
+		if (v != PIL_KERNEL)
+			return v;
+	}
+	/* A mapping over one of ours: its record must know. */
+	return pil_filter.mappings && (a[3] & MAP_FIXED) ? PIL_OURS : PIL_KERNEL;
+}
+
+/* Classifies a general operation by its arguments. Reads only. Async-signal-safe. */
+enum pil_verdict pil_classify(int op, const long a[6])
+{
+	const struct pil_op *o = &pil_ops[op];
+	enum pil_verdict v;
+	unsigned i;
+
+	if (o->flags & PIL_PROCESS)
+		return PIL_OURS;
+	for (i = 0; o->fds >> i; i++) {
+		if (!(o->fds >> i & 1))
+			continue;
+		v = descriptor((int)a[i]);
+		if (v != PIL_KERNEL)
+			return v;
+	}
+	if (o->target != PIL_NONE && pil_fd_is((int)a[o->target]) != PIL_FD_KERNEL)
+		return PIL_OURS;
+	for (i = 0; i < 2 && o->at[i] != PIL_NONE; i++) {
+		unsigned dirfd = o->at[i] >> 4;
+		const char *path = (const char *)a[o->at[i] & 15];
+
+		v = at(dirfd == PIL_AT_CWD ? AT_FDCWD : (int)a[dirfd], path);
+		if (v != PIL_KERNEL)
+			return v;
+	}
+	if (o->flags & PIL_MMAP)
+		return mmap_is(a);
+	if (o->flags & PIL_MAP && pil_filter.mappings)
+		return PIL_OURS;
+	if (o->flags & PIL_CWD && pil_filter.cwd_ours)
+		return PIL_OURS;
+	if (o->flags & PIL_RIGHTS && has_control((const struct msghdr *)a[1]))
+		return PIL_OURS;
+	return PIL_KERNEL;
+}
+
+/* ---------------------------------------------------------------- the application's memory, for Rust */
+
+long pil_probe_read(const void *p, size_t n)
+{
+	const char *at = p, *last = at + n - 1;
+	int bad = 0;
+
+	if (n == 0)
+		return 0;
+	if (last < at)
+		return -EFAULT;
+	for (; !bad && at <= last; at = (const char *)(((uintptr_t)at | (PAGE - 1)) + 1)) {
+		pil_load_byte(at, &bad);
+		if ((uintptr_t)at > UINTPTR_MAX - PAGE)
+			break;
+	}
+	return bad ? -EFAULT : 0;
+}
+
+long pil_probe_write(void *p, size_t n)
+{
+	char *at = p, *last = at + n - 1;
+	int bad = 0;
+
+	if (n == 0)
+		return 0;
+	if (last < at)
+		return -EFAULT;
+	for (; !bad && at <= last; at = (char *)(((uintptr_t)at | (PAGE - 1)) + 1)) {
+		pil_touch_byte(at, &bad);
+		if ((uintptr_t)at > UINTPTR_MAX - PAGE)
+			break;
+	}
+	return bad ? -EFAULT : 0;
+}
+
+long pil_copy_path(char *dst, const char *src, size_t size)
+{
+	size_t i;
+	int bad = 0;
+
+	for (i = 0; i < size; i++) {
+		dst[i] = (char)pil_load_byte(src + i, &bad);
+		if (bad)
+			return -EFAULT;
+		if (dst[i] == '\0')
+			return (long)i;
+	}
+	return -ENAMETOOLONG;
+}

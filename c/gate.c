@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: BSD-2-Clause-Patent
+/*
+ * The C half of the gate: what a patched call site of libc or ld.so does.
+ *
+ * Three ways: go on to the original instruction with every register as it was;
+ * hand on an answer of ours; or make the call in place, because something has to
+ * be looked at after it (a new descriptor, a failed path, a changed identity).
+ * A call in place is the kernel's own in every respect: interruptible, restarted
+ * by the kernel, cancellable, and at depth 0.
+ *
+ * Compiled with general registers only: vector registers belong to the site.
+ */
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+
+#include "arch.h"
+#include "ops.h"
+#include "pil.h"
+
+#define SELFTEST_FD 0x70696c00 /* no descriptor has this number */
+
+bool pil_wants(unsigned nr)
+{
+	return nr < PIL_NR_COUNT && pil_patched[nr];
+}
+
+static void lower(const struct pil_row *row, const long given[6], long out[6])
+{
+	const struct pil_source *s = pil_lowerings[row->lowering].arg;
+	unsigned i;
+
+	for (i = 0; i < 6; i++) {
+		if (s[i].index >= 0)
+			out[i] = given[s[i].index] | s[i].bits;
+		else
+			out[i] = s[i].index == PIL_SRC_EMPTY ? (long)pil_empty : s[i].bits;
+	}
+}
+
+static int go_on(struct pil_frame *f)
+{
+	if (pil_likely(f->site->resume_syscall != 0))
+		return PIL_GO_ON;
+	f->nr = pil_syscall(f->nr, f->arg[0], f->arg[1], f->arg[2], f->arg[3], f->arg[4],
+			    f->arg[5]);
+	return PIL_DONE;
+}
+
+static int done(struct pil_frame *f, long result)
+{
+	f->nr = result;
+	return PIL_DONE;
+}
+
+/* May this call create a descriptor (fcntl only does so for two of its commands)? */
+static bool gives_birth(const struct pil_op *o, const long a[6])
+{
+	unsigned i;
+
+	if (!(o->flags & PIL_BIRTH) || !o->ncond)
+		return o->flags & PIL_BIRTH;
+	for (i = 0; i < o->ncond; i++)
+		if (a[o->cond_arg] == o->cond[i])
+			return true;
+	return false;
+}
+
+/* Are there new descriptors in memory that Rust should see? */
+static bool newborn_in_memory(int op, const long a[6])
+{
+	const int *fds;
+
+	switch (op) {
+	case PIL_OP_pipe:
+	case PIL_OP_pipe2:
+	case PIL_OP_socketpair:
+		fds = (const int *)a[op == PIL_OP_socketpair ? 3 : 0];
+		return pil_tls.depth || pil_fd_is(fds[0]) || pil_fd_is(fds[1]);
+	case PIL_OP_recvmsg:
+		return ((const struct msghdr *)a[1])->msg_controllen != 0;
+	default:
+		return true;
+	}
+}
+
+/* Has Rust to look at what the kernel answered? */
+static bool wants_after(int op, const long a[6], long ret)
+{
+	const struct pil_op *o = &pil_ops[op];
+
+	if (ret >= 0) {
+		if (o->flags & PIL_AFTER)
+			return true;
+		if (o->flags & PIL_MEMORY)
+			return newborn_in_memory(op, a);
+		return gives_birth(o, a) && (pil_tls.depth || pil_fd_is((int)ret));
+	}
+	if (o->at[0] == PIL_NONE || pil_tls.depth)
+		return false;
+	return ret == -ENOENT || ret == -ENOTDIR || ret == -EACCES || ret == -EROFS;
+}
+
+/* Makes the call and shows Rust what came of it. */
+static int in_place(struct pil_frame *f, int op, const long a[6])
+{
+	struct pil_job job = { PIL_TASK_AFTER, op, a, 0 };
+
+	job.ret = pil_syscall(f->nr, f->arg[0], f->arg[1], f->arg[2], f->arg[3], f->arg[4],
+			      f->arg[5]);
+	if (pil_unlikely(wants_after(op, a, job.ret)))
+		pil_run(&job, true);
+	return done(f, job.ret);
+}
+
+/* A call beneath ours (libdaos, libfabric, libc for them): the kernel's, but births are seen. */
+static int beneath(struct pil_frame *f, int op, const long a[6])
+{
+	struct pil_tls *tls = &pil_tls;
+	struct pil_job job = { PIL_TASK_AFTER, op, a, 0 };
+	char *top;
+
+	if (!(pil_ops[op].flags & PIL_MEMORY) && !gives_birth(&pil_ops[op], a))
+		return go_on(f);
+	job.ret = pil_syscall(f->nr, f->arg[0], f->arg[1], f->arg[2], f->arg[3], f->arg[4],
+			      f->arg[5]);
+	if (!wants_after(op, a, job.ret))
+		return done(f, job.ret);
+	/* We are on the private stack already: go on below, and stay at this depth. */
+	top = tls->top;
+	tls->depth++;
+	pil_on_stack(&job, (char *)(((uintptr_t)__builtin_frame_address(0) - 512) & ~63UL), true);
+	tls->top = top;
+	return done(f, job.ret);
+}
+
+static long exiting(const long a[6])
+{
+	struct pil_job job = { PIL_TASK_DISPATCH, PIL_OP_exit_group, a, 0 };
+
+	pil_run(&job, true);
+	job.task = PIL_TASK_EXIT;
+	return pil_run(&job, true);
+}
+
+int pil_gate_c(struct pil_frame *f)
+{
+	struct pil_tls *tls = &pil_tls;
+	const struct pil_row *row;
+	const struct pil_op *o;
+	struct pil_job job;
+	long a[6];
+	int op;
+
+	if (pil_unlikely(tls->selftest) && f->arg[0] == SELFTEST_FD) {
+		tls->selftest++;
+		return done(f, -EBADF);
+	}
+	if (!pil_armed() || (unsigned long)f->nr >= PIL_NR_COUNT)
+		return go_on(f);
+	row = &pil_rows[f->nr];
+	op = row->op;
+	if (op == PIL_NONE)
+		return go_on(f);
+	o = &pil_ops[op];
+	lower(row, f->arg, a);
+	if (o->flags & PIL_SIGNAL)
+		return done(f, pil_sigaction(f->arg));
+	if (tls->depth)
+		return beneath(f, op, a);
+	if (op == PIL_OP_exit_group) {
+		exiting(a);
+		return go_on(f);
+	}
+	if (o->flags & PIL_SERVED) {
+		switch (pil_classify(op, a)) {
+		case PIL_KERNEL:
+			break;
+		case PIL_CLOSED:
+			return done(f, -EBADF);
+		case PIL_OURS:
+			tls->site = (uint32_t)f->site->index;
+			job = (struct pil_job){ PIL_TASK_DISPATCH, op, a, 0 };
+			if (pil_run(&job, true) != PIL_NOT_OURS)
+				return done(f, job.ret);
+			break;
+		}
+	}
+	if (o->at[0] != PIL_NONE || o->flags & (PIL_AFTER | PIL_MEMORY) || gives_birth(o, a))
+		return in_place(f, op, a);
+	return go_on(f);
+}
+
+/* ---------------------------------------------------------------- the exported syscall() */
+
+/*
+ * syscall(2)'s function, when the number is one of the catalogue and the mount
+ * table is not empty. `handled` says whether the result is final; otherwise the
+ * assembly goes on to the real function with the arguments it kept.
+ */
+struct pil_answer {
+	long value;
+	long handled;
+};
+
+struct pil_answer pil_syscall_c(long nr, const long given[6]);
+struct pil_answer pil_syscall_c(long nr, const long given[6])
+{
+	struct pil_answer answer = { 0, 0 };
+	const struct pil_row *row = &pil_rows[nr];
+	long a[6];
+
+	if (row->op == PIL_NONE || !(pil_ops[row->op].flags & PIL_SERVED))
+		return answer;
+	if (pil_ops[row->op].flags & (PIL_SIGNAL | PIL_PROCESS))
+		return answer; /* the real one's own site */
+	lower(row, given, a);
+	answer.value = pil_serve(row->op, a);
+	if (answer.value != PIL_NOT_OURS) {
+		answer.value = pil_return(answer.value);
+		answer.handled = 1;
+	}
+	return answer;
+}

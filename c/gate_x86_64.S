@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/*
+ * x86-64: the common end of all patched call sites, the switch to the private
+ * stack, and the exports that must not leave a frame.
+ *
+ * A site's stub steps over the red zone and calls pil_gate; behind the call stand
+ * three words (struct pil_site). rax holds the call's number, rdi rsi rdx r10 r8
+ * r9 its arguments; rcx, r11 and the flags are dead, because the kernel would have
+ * destroyed them. Everything else must survive.
+ *
+ * Unwinders and pthread_cancel's forced unwinding pass through: the call frame
+ * information says that the caller is the site itself, interrupted as by a signal.
+ */
+#include "ops.h"
+
+#define SITE_SYSCALL	0
+#define SITE_AFTER	8
+#define SITE_INDEX	16
+#define RED_ZONE	128
+
+/* struct pil_filter */
+#define ARMED		0
+#define FDS		24
+#define NFDS		32
+
+/* struct pil_frame */
+#define F_NR		0
+#define F_ARG		8
+#define F_SITE		56
+#define F_SIZE		64
+
+	.hidden	pil_filter, pil_quick, pil_real, pil_tls, pil_find, pil_job, pil_return
+	.hidden	pil_gate_c, pil_syscall_c, pil_dlopen_c, pil_mpi_c
+	.hidden	pil_vector_mode, pil_vector_mask, pil_vector_size, pil_vector_avx
+
+	.text
+
+/* A user shadow stack, where there is one, forgets the stub's call (we never return to it). */
+.macro forget_call
+	xorl	%ecx, %ecx
+	rdsspq	%rcx
+	testq	%rcx, %rcx
+	jz	.Lno_shadow\@
+	movl	$1, %ecx
+	incsspq	%rcx
+.Lno_shadow\@:
+.endm
+
+	.globl	pil_gate
+	.hidden	pil_gate
+	.type	pil_gate, @function
+	.p2align 6
+pil_gate:
+	.cfi_startproc
+	.cfi_signal_frame
+	.cfi_def_cfa	%rsp, RED_ZONE + 8
+	.cfi_offset	%rip, -(RED_ZONE + 8)
+	forget_call
+	/* The quick answer: the kernel's descriptor in the first argument. */
+	cmpq	$512, %rax
+	jae	.Lslow
+	leaq	pil_quick(%rip), %rcx
+	movzbl	(%rcx,%rax), %ecx
+	cmpl	$1, %ecx
+	jne	.Lslow
+	movl	%edi, %ecx
+	cmpl	pil_filter+NFDS(%rip), %ecx
+	jae	.Lslow
+	movq	pil_filter+FDS(%rip), %r11
+	cmpb	$0, (%r11,%rcx)
+	jne	.Lslow
+	movq	(%rsp), %r11
+	movq	SITE_SYSCALL(%r11), %r11
+	testq	%r11, %r11
+	jz	.Lslow
+	leaq	RED_ZONE + 8(%rsp), %rsp
+	.cfi_def_cfa	%rsp, 0
+	.cfi_register	%rip, %r11
+	jmp	*%r11
+
+.Lslow:
+	.cfi_def_cfa	%rsp, RED_ZONE + 8
+	.cfi_offset	%rip, -(RED_ZONE + 8)
+	/* The stub's return address becomes the site's, for unwinders; it stays in rcx for us. */
+	movq	(%rsp), %rcx
+	movq	SITE_AFTER(%rcx), %r11
+	movq	%r11, (%rsp)
+	pushq	%rbp
+	.cfi_adjust_cfa_offset 8
+	.cfi_offset	%rbp, -(RED_ZONE + 16)
+	movq	%rsp, %rbp
+	.cfi_def_cfa_register %rbp
+	subq	$F_SIZE, %rsp
+	andq	$-16, %rsp
+	movq	%rax, F_NR(%rsp)
+	movq	%rdi, F_ARG(%rsp)
+	movq	%rsi, F_ARG+8(%rsp)
+	movq	%rdx, F_ARG+16(%rsp)
+	movq	%r10, F_ARG+24(%rsp)
+	movq	%r8, F_ARG+32(%rsp)
+	movq	%r9, F_ARG+40(%rsp)
+	movq	%rcx, F_SITE(%rsp)
+	movq	%rsp, %rdi
+	cld
+	call	pil_gate_c
+	movl	%eax, %ecx
+	movq	F_NR(%rsp), %rax
+	movq	F_ARG(%rsp), %rdi
+	movq	F_ARG+8(%rsp), %rsi
+	movq	F_ARG+16(%rsp), %rdx
+	movq	F_ARG+24(%rsp), %r10
+	movq	F_ARG+32(%rsp), %r8
+	movq	F_ARG+40(%rsp), %r9
+	movq	F_SITE(%rsp), %r11
+	testl	%ecx, %ecx
+	jz	.Lgo_on
+	movq	SITE_AFTER(%r11), %r11
+	jmp	.Lleave
+.Lgo_on:
+	movq	SITE_SYSCALL(%r11), %r11
+.Lleave:
+	movq	%rbp, %rsp
+	.cfi_def_cfa_register %rsp
+	popq	%rbp
+	.cfi_adjust_cfa_offset -8
+	.cfi_restore	%rbp
+	leaq	RED_ZONE + 8(%rsp), %rsp
+	.cfi_def_cfa	%rsp, 0
+	.cfi_register	%rip, %r11
+	jmp	*%r11
+	.cfi_endproc
+	.size	pil_gate, . - pil_gate
+
+/*
+ * void pil_on_stack(struct pil_job *job, char *top, unsigned long vectors)
+ *
+ * Calls pil_job(job) with the stack at top (a multiple of 64). With vectors, the
+ * whole vector state is kept below top meanwhile: pil_vector_mode says how
+ * (0 fxsave, 1 xsave, 2 xsavec), pil_vector_mask what (XCR0 without tiles and
+ * protection keys), pil_vector_size how much (a multiple of 64).
+ */
+	.globl	pil_on_stack
+	.hidden	pil_on_stack
+	.type	pil_on_stack, @function
+	.p2align 4
+pil_on_stack:
+	.cfi_startproc
+	pushq	%rbp
+	.cfi_def_cfa_offset 16
+	.cfi_offset	%rbp, -16
+	movq	%rsp, %rbp
+	.cfi_def_cfa_register %rbp
+	pushq	%rbx
+	.cfi_offset	%rbx, -24
+	pushq	%r12
+	.cfi_offset	%r12, -32
+	movq	%rsi, %rsp
+	testq	%rdx, %rdx
+	jnz	1f
+	call	pil_job
+	jmp	9f
+
+1:	subq	pil_vector_size(%rip), %rsp
+	movq	%rsp, %rbx
+	movl	pil_vector_mode(%rip), %r12d
+	movl	pil_vector_mask(%rip), %eax
+	movl	pil_vector_mask+4(%rip), %edx
+	testl	%r12d, %r12d
+	jz	4f
+	/* The header's reserved words must be zero before a restore. */
+	xorl	%ecx, %ecx
+	movq	%rcx, 512(%rbx)
+	movq	%rcx, 520(%rbx)
+	movq	%rcx, 528(%rbx)
+	movq	%rcx, 536(%rbx)
+	movq	%rcx, 544(%rbx)
+	movq	%rcx, 552(%rbx)
+	movq	%rcx, 560(%rbx)
+	movq	%rcx, 568(%rbx)
+	cmpl	$2, %r12d
+	je	2f
+	xsave64	(%rbx)
+	jmp	3f
+2:	xsavec64 (%rbx)
+3:	cmpb	$0, pil_vector_avx(%rip)
+	je	5f
+	vzeroupper
+	jmp	5f
+4:	fxsave64 (%rbx)
+5:	call	pil_job
+	testl	%r12d, %r12d
+	jz	8f
+	movl	pil_vector_mask(%rip), %eax
+	movl	pil_vector_mask+4(%rip), %edx
+	xrstor64 (%rbx)
+	jmp	9f
+8:	fxrstor64 (%rbx)
+9:	leaq	-16(%rbp), %rsp
+	popq	%r12
+	.cfi_restore	%r12
+	popq	%rbx
+	.cfi_restore	%rbx
+	popq	%rbp
+	.cfi_restore	%rbp
+	.cfi_def_cfa	%rsp, 8
+	ret
+	.cfi_endproc
+	.size	pil_on_stack, . - pil_on_stack
+
+/* ---------------------------------------------------------------- exports without a frame */
+
+.macro function name
+	.globl	\name
+	.type	\name, @function
+	.p2align 4
+\name:
+	.cfi_startproc
+.endm
+
+.macro endfunction name
+	.cfi_endproc
+	.size	\name, . - \name
+.endm
+
+/* Jumps to the real function of that name, looking it up the first time. */
+.macro jump_real name
+	movq	pil_real+8*sym_\name(%rip), %r11
+	testq	%r11, %r11
+	jz	.Lfind_\name
+	jmp	*%r11
+.Lfind_\name:
+	leaq	.Lname_\name(%rip), %r11
+	movl	$sym_\name, %eax
+	jmp	pil_find_and_jump
+	.pushsection .rodata.str, "aMS", @progbits, 1
+.Lname_\name:
+	.string	"\name"
+	.popsection
+.endm
+
+.macro save_arguments
+	pushq	%rbp
+	.cfi_adjust_cfa_offset 8
+	.cfi_offset	%rbp, -16
+	movq	%rsp, %rbp
+	.cfi_def_cfa_register %rbp
+	pushq	%rdi
+	pushq	%rsi
+	pushq	%rdx
+	pushq	%rcx
+	pushq	%r8
+	pushq	%r9
+.endm
+
+.macro restore_arguments
+	popq	%r9
+	popq	%r8
+	popq	%rcx
+	popq	%rdx
+	popq	%rsi
+	popq	%rdi
+	popq	%rbp
+	.cfi_def_cfa	%rsp, 8
+	.cfi_restore	%rbp
+.endm
+
+	.type	pil_find_and_jump, @function
+pil_find_and_jump:
+	.cfi_startproc
+	save_arguments
+	movl	%eax, %edi
+	movq	%r11, %rsi
+	call	pil_find
+	movq	%rax, %r11
+	restore_arguments
+	jmp	*%r11
+	.cfi_endproc
+	.size	pil_find_and_jump, . - pil_find_and_jump
+
+/*
+ * long syscall(long nr, ...): at depth > 0 (or when nothing is ours beneath us) one raw
+ * instruction, because locks and channels of our own runtime come this way.
+ */
+	function syscall
+	cmpl	$0, pil_filter+ARMED(%rip)
+	je	.Lreal_syscall
+	movq	pil_tls@gottpoff(%rip), %rax
+	cmpl	$0, %fs:(%rax)
+	jne	.Lraw_syscall
+	cmpq	$512, %rdi
+	jae	.Lreal_syscall
+	leaq	pil_quick(%rip), %rax
+	cmpb	$0, (%rax,%rdi)
+	je	.Lreal_syscall
+	movq	8(%rsp), %rax		/* the sixth argument */
+	save_arguments
+	subq	$48, %rsp
+	movq	%rsi, (%rsp)
+	movq	%rdx, 8(%rsp)
+	movq	%rcx, 16(%rsp)
+	movq	%r8, 24(%rsp)
+	movq	%r9, 32(%rsp)
+	movq	%rax, 40(%rsp)
+	movq	%rsp, %rsi
+	subq	$8, %rsp
+	andq	$-16, %rsp
+	call	pil_syscall_c
+	leaq	-48(%rbp), %rsp
+	movq	%rdx, %r11
+	restore_arguments
+	testq	%r11, %r11
+	jz	.Lreal_syscall
+	ret
+.Lraw_syscall:
+	movq	%rdi, %rax
+	movq	%rsi, %rdi
+	movq	%rdx, %rsi
+	movq	%rcx, %rdx
+	movq	%r8, %r10
+	movq	%r9, %r8
+	movq	8(%rsp), %r9
+	syscall
+	cmpq	$-4095, %rax
+	jae	.Lfailed_syscall
+	ret
+.Lfailed_syscall:
+	movq	%rax, %rdi
+	jmp	pil_return
+.Lreal_syscall:
+	jump_real syscall
+	endfunction syscall
+
+/* pid_t vfork(void): served as fork while we are armed, so that the child has its own tables. */
+	function vfork
+	cmpl	$0, pil_filter+ARMED(%rip)
+	je	.Lreal_vfork
+	jmp	fork@PLT
+.Lreal_vfork:
+	jump_real vfork
+	endfunction vfork
+
+/* void *dlopen(const char *file, int flags): the loader reads the caller's return address. */
+	function dlopen
+	cmpl	$0, pil_filter+ARMED(%rip)
+	je	.Lreal_dlopen
+	save_arguments
+	call	pil_dlopen_c
+	restore_arguments
+.Lreal_dlopen:
+	jump_real dlopen
+	endfunction dlopen
+
+.macro mpi name
+	function \name
+	cmpl	$0, pil_filter+ARMED(%rip)
+	je	.Lreal_\name
+	save_arguments
+	call	pil_mpi_c
+	restore_arguments
+.Lreal_\name:
+	jump_real \name
+	endfunction \name
+.endm
+
+	mpi	MPI_Init
+	mpi	MPI_Init_thread
+	mpi	PMPI_Init
+	mpi	PMPI_Init_thread
+	mpi	mpi_init
+	mpi	mpi_init_
+	mpi	mpi_init__
+	mpi	mpi_init_thread
+	mpi	mpi_init_thread_
+	mpi	mpi_init_thread__
+
+/* ---------------------------------------------------------------- room for the stubs */
+
+	.section .text.pil_stubs, "ax", @progbits
+	.globl	pil_stubs, pil_stubs_end
+	.hidden	pil_stubs, pil_stubs_end
+	.p2align 12
+pil_stubs:
+	.fill	65536, 1, 0xcc
+pil_stubs_end:
+
+	.section .note.GNU-stack, "", @progbits

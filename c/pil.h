@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/*
+ * What the files of the C entry share, and the contract between C and Rust.
+ *
+ * The entry has two doors: exported functions (generated into shims.c) and call
+ * sites patched into libc and ld.so (gate_*.S, gate.c). Both classify a call by
+ * the generated table (ops.h, table.c) and the filter (filter.c); what is ours
+ * runs Rust on a private stack (call.c), everything else goes to the kernel as
+ * if nobody had looked. No file-system logic lives here.
+ */
+#ifndef PIL_H
+#define PIL_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#pragma GCC visibility push(hidden)
+
+#define PIL_NOT_OURS LONG_MIN /* the call is the kernel's */
+
+#define PIL_EXPORT __attribute__((visibility("default")))
+#define pil_likely(x) __builtin_expect(!!(x), 1)
+#define pil_unlikely(x) __builtin_expect(!!(x), 0)
+
+/* ------------------------------------------------ owned by Rust (vfs/filter.rs) */
+
+struct pil_prefix {
+	const char *path; /* absolute, no trailing slash */
+	uint32_t len;
+};
+
+struct pil_filter {
+	uint32_t armed;    /* 0: nothing is ours, nothing to do */
+	uint32_t cwd_ours; /* relative paths are ours */
+	uint32_t mappings; /* number of mappings of ours */
+	uint32_t nmounts;
+	const struct pil_prefix *mounts;
+	const uint8_t *fds; /* one byte a number, enum pil_fd */
+	uint32_t nfds;      /* numbers from here on are the kernel's ... */
+	uint32_t high_base; /* ... but from here on ours, when not 0 */
+};
+
+enum pil_fd {
+	PIL_FD_KERNEL = 0,
+	PIL_FD_OURS = 1,
+	PIL_FD_HIDDEN = 2, /* must look closed to the application */
+};
+
+extern struct pil_filter pil_filter;
+
+/* ------------------------------------------------ Rust (capi), called by C */
+
+/* Serves a general operation: a value, -errno, or PIL_NOT_OURS. */
+long pil_dispatch(int op, const long args[6]);
+/* After the kernel made a call: births, failed paths, credentials. The result to hand on. */
+long pil_after(int op, const long args[6], long ret);
+/* Constructor, first step: environment and mount table. 1: something to serve, 0: nothing. */
+int pil_start(void);
+/* Constructor, last step: arms the filter (or reports that it stays off). */
+void pil_started(int armed);
+/* After arming: inherited descriptors and directory; what must be up before main. */
+void pil_adopt(void);
+/* Scans libc and ld.so and sends their call sites to `gate`; <= 0: failed, nothing is patched. */
+int pil_hook(void *stub_area, size_t len, void *gate);
+/* Takes every patch back. */
+void pil_unhook(void);
+void pil_fork_prepare(void);
+void pil_fork_parent(void);
+void pil_fork_child(void);
+/* The last moment of the process (exit_group): report. */
+void pil_exit(int status);
+/* Before the real MPI_Init: bring DAOS up, if a mount is configured. */
+void pil_mpi_init(void);
+/* Before the real dlopen: load libdaos first where a nested load would crash. */
+void pil_dlopen_prepare(const char *file);
+
+/* ------------------------------------------------ C, called by Rust */
+
+/* > 0 while this thread is inside a call of ours. */
+unsigned pil_depth(void);
+/* Signals that arrived for this thread meanwhile and wait for the end of the call. */
+unsigned pil_pending_signals(void);
+/* 0, or -EFAULT when some byte of [p, p + n) cannot be read (written). */
+long pil_probe_read(const void *p, size_t n);
+long pil_probe_write(void *p, size_t n);
+/* Copies a string with its NUL: its length, -EFAULT, or -ENAMETOOLONG when size is too small. */
+long pil_copy_path(char *dst, const char *src, size_t size);
+/* Makes the exec system call with signals let through again; returns -errno on failure. */
+long pil_execveat(int dirfd, const char *path, char *const argv[], char *const envp[], int flags);
+/* Whether sites of this kernel call number shall be patched. */
+bool pil_wants(unsigned nr);
+
+/* ------------------------------------------------ the catalogue (table.c, generated) */
+
+enum pil_class {
+	PIL_BIRTH = 1 << 0,   /* the result is a new descriptor */
+	PIL_MEMORY = 1 << 1,  /* new descriptors are stored in memory */
+	PIL_MAP = 1 << 2,     /* ours while mappings of ours exist */
+	PIL_MMAP = 1 << 3,    /* as mmap: descriptor in argument 4 */
+	PIL_PROCESS = 1 << 4, /* always dispatched */
+	PIL_AFTER = 1 << 5,   /* after-step when the kernel succeeded */
+	PIL_SIGNAL = 1 << 6,  /* rt_sigaction */
+	PIL_CWD = 1 << 7,     /* ours while the working directory is */
+	PIL_RIGHTS = 1 << 8,  /* sendmsg with control data */
+	PIL_CANCEL = 1 << 9,  /* a cancellation point */
+	PIL_SERVED = 1 << 10, /* may be answered by dispatch */
+};
+
+#define PIL_NONE 0xff
+#define PIL_AT_CWD 7 /* as dirfd index of a path: relative to the working directory */
+
+struct pil_op {
+	uint16_t flags;
+	uint8_t fds;    /* bit i: argument i is a descriptor */
+	uint8_t target; /* argument that names the descriptor to be replaced, or PIL_NONE */
+	uint8_t at[2];  /* dirfd index << 4 | path index, or PIL_NONE */
+	uint8_t cond_arg; /* birth only if this argument ... */
+	uint8_t ncond;    /* ... is one of so many ... */
+	int16_t cond[2];  /* ... values */
+};
+
+/* Where an argument of the general operation comes from. */
+struct pil_source {
+	int8_t index; /* the call's own argument, or a negative PIL_SRC_ */
+	int32_t bits; /* or-ed to it */
+};
+#define PIL_SRC_LITERAL (-1)
+#define PIL_SRC_EMPTY (-2)
+
+struct pil_lowering {
+	struct pil_source arg[6];
+};
+
+struct pil_row {
+	uint8_t op; /* or PIL_NONE */
+	uint8_t lowering;
+};
+
+#define PIL_NR_COUNT 512
+
+extern const struct pil_op pil_ops[];
+extern const struct pil_lowering pil_lowerings[];
+extern const struct pil_row pil_rows[PIL_NR_COUNT];
+/* 0: no row; 1: decided by the descriptor in the first argument alone; 2: anything else */
+extern const uint8_t pil_quick[PIL_NR_COUNT];
+extern const uint8_t pil_patched[PIL_NR_COUNT];
+extern const char pil_empty[1];
+
+/* ------------------------------------------------ per thread */
+
+struct pil_tls {
+	uint32_t depth;    /* calls of ours on this thread; the assembly reads it at offset 0 */
+	uint32_t deferred; /* signals put off; their senders' mask is in `mask` */
+	char *top;         /* where the next call's private stack starts, or NULL */
+	char *stack;       /* the private stack itself */
+	uint64_t mask;     /* signal mask to be restored when the call ends */
+	uint32_t selftest; /* gate passages while the start-up test runs; 0: no test */
+	uint32_t site;     /* index of the site being served, or ~0 for an export */
+};
+
+extern __thread struct pil_tls pil_tls __attribute__((tls_model("initial-exec")));
+
+/* ------------------------------------------------ between C files */
+
+enum pil_verdict {
+	PIL_KERNEL, /* not ours */
+	PIL_OURS,   /* ours, or perhaps: dispatch decides */
+	PIL_CLOSED, /* a hidden descriptor: EBADF */
+};
+
+enum pil_verdict pil_classify(int op, const long args[6]);
+
+static inline uint8_t pil_fd_is(int fd)
+{
+	const struct pil_filter *f = &pil_filter;
+	uint32_t n = (uint32_t)fd;
+
+	if (n < __atomic_load_n(&f->nfds, __ATOMIC_ACQUIRE))
+		return __atomic_load_n(&f->fds[n], __ATOMIC_RELAXED);
+	return f->high_base && fd >= 0 && n >= f->high_base ? PIL_FD_OURS : PIL_FD_KERNEL;
+}
+
+static inline bool pil_armed(void)
+{
+	return __atomic_load_n(&pil_filter.armed, __ATOMIC_RELAXED) != 0;
+}
+
+/* What a call on the private stack shall do. */
+enum pil_task {
+	PIL_TASK_DISPATCH,
+	PIL_TASK_AFTER,
+	PIL_TASK_EXIT,   /* args[0]: status */
+	PIL_TASK_ADOPT,  /* the program begins */
+	PIL_TASK_MPI,    /* about to enter MPI_Init */
+	PIL_TASK_DLOPEN, /* about to enter dlopen; args[0]: the file */
+};
+
+struct pil_job {
+	enum pil_task task;
+	int op;
+	const long *args;
+	long ret; /* in: the kernel's answer (after-step); out: the result */
+};
+
+/* Runs a job at depth + 1; from_site: the caller's vector registers are live. */
+long pil_run(struct pil_job *job, bool from_site);
+/* The same, from an exported function: testcancel, classify, run. */
+long pil_serve(int op, const long args[6]);
+/* -1 and errno, or the value. The only writer of errno. */
+long pil_return(long result);
+/* Makes this thread's private stack; false: no memory. */
+bool pil_stack_make(struct pil_tls *tls);
+void pil_adopt_now(void);
+/* Makes the bookkeeping of private stacks; `single_threaded` is libc's flag, or NULL. */
+void pil_call_start(const char *single_threaded);
+
+/* From gate_*.S */
+extern char pil_stubs[], pil_stubs_end[];
+extern uint32_t pil_vector_mode;
+extern uint64_t pil_vector_mask, pil_vector_size;
+extern uint8_t pil_vector_avx;
+void pil_vectors_start(void);
+void pil_gate(void);
+void pil_on_stack(struct pil_job *job, char *top, unsigned long vectors);
+
+/* What a site's stub left behind the call of pil_gate. */
+struct pil_site {
+	uint64_t resume_syscall; /* the original instruction; 0: the gate makes the call */
+	uint64_t resume_after;
+	uint64_t index;
+};
+
+/* The registers of a site, as gate_*.S stores them. */
+struct pil_frame {
+	long nr; /* becomes the result */
+	long arg[6];
+	const struct pil_site *site;
+};
+
+#define PIL_GO_ON 0
+#define PIL_DONE 1
+int pil_gate_c(struct pil_frame *frame);
+/* What pil_on_stack calls. */
+void pil_job(struct pil_job *job);
+
+/* signals.c */
+int pil_signals_start(void);
+long pil_sigaction(const long a[6]);
+void pil_signals_release(struct pil_tls *tls);
+
+/* real.c: the next definition of an exported function, found once */
+void *pil_find(unsigned sym, const char *name);
+extern void *pil_real[];
+
+#pragma GCC visibility pop
+
+#endif

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: BSD-2-Clause-Patent
+/*
+ * The constructor: reads what there is to read, and when a mount is configured
+ * arms the library - signals, private stack, call sites, fork handlers - and
+ * proves by a self-test that the sites answer. On any failure the process is left
+ * as it was, with one line on stderr: serving half of a program's calls is never
+ * an option.
+ *
+ * The library is linked with -z initfirst, so that this runs before the program's
+ * other constructors have started threads; libc's own constructor may not have run
+ * either, hence the care about environ.
+ */
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "arch.h"
+#include "ops.h"
+#include "pil.h"
+
+#define SELFTEST_FD 0x70696c00 /* as in gate.c */
+
+extern char **environ;
+
+/* Who exports this is a copy of us. */
+PIL_EXPORT const char pil4dfs_marker[] = "daos-pil4dfs";
+
+static void say(const char *text)
+{
+	pil_syscall(SYS_write, 2, (long)text, (long)strlen(text), 0, 0, 0);
+}
+
+/* Functions of libc whose sites must reach the gate; each answers EBADF for its magic number. */
+static bool sites_answer(void)
+{
+	struct pil_tls *tls = &pil_tls;
+	char buf[8];
+	uint32_t before, after;
+
+	tls->selftest = before = 1;
+	((long (*)(int, long, int))pil_find(PIL_SYM_lseek, "lseek"))(SELFTEST_FD, 0, 0);
+	((long (*)(int, void *, size_t))pil_find(PIL_SYM_read, "read"))(SELFTEST_FD, buf, 0);
+	((long (*)(int, const void *, size_t))pil_find(PIL_SYM_write, "write"))(SELFTEST_FD, buf, 0);
+	((int (*)(int, const char *, int, ...))pil_find(PIL_SYM_openat, "openat"))(SELFTEST_FD, "x", 0);
+	((int (*)(int))pil_find(PIL_SYM_close, "close"))(SELFTEST_FD);
+	((int (*)(int))pil_find(PIL_SYM_fsync, "fsync"))(SELFTEST_FD);
+	((int (*)(int, const char *, void *, int))pil_find(PIL_SYM_fstatat, "fstatat"))(SELFTEST_FD, "x",
+										       buf, 0);
+	after = tls->selftest;
+	tls->selftest = 0;
+	/* fstatat is no function of its own before glibc 2.33. */
+	return after - before >= 6;
+}
+
+static void fork_prepare(void)
+{
+	/* Held until fork has returned: a handler must not meet the locks we take. */
+	pil_tls.depth++;
+	pil_fork_prepare();
+}
+
+static void fork_over(void)
+{
+	struct pil_tls *tls = &pil_tls;
+
+	tls->depth--;
+	if (!tls->depth && tls->deferred)
+		pil_signals_release(tls);
+}
+
+static void fork_parent(void)
+{
+	pil_fork_parent();
+	fork_over();
+}
+
+static void fork_child(void)
+{
+	pil_fork_child();
+	fork_over();
+}
+
+/* Another interposer of the same kind would serve the same calls: one of the two must rest. */
+static bool rival(void)
+{
+	const void *first = dlsym(RTLD_DEFAULT, "pil4dfs_marker");
+
+	if (first && first != (const void *)pil4dfs_marker) {
+		say("libpil4dfs: a second copy of this library stays off\n");
+		return true;
+	}
+	if (dlsym(RTLD_DEFAULT, "query_pil4dfs_path")) {
+		say("libpil4dfs: DAOS's own interception library is loaded too; this one stays off\n");
+		return true;
+	}
+	return false;
+}
+
+static bool arm(void)
+{
+	pil_vectors_start();
+	pil_call_start(dlsym(RTLD_DEFAULT, "__libc_single_threaded"));
+	if (!pil_stack_make(&pil_tls) || pil_signals_start() < 0) {
+		say("libpil4dfs: cannot set up stack and signals; interception is off\n");
+		return false;
+	}
+	if (pil_hook(pil_stubs, (size_t)(pil_stubs_end - pil_stubs), (void *)pil_gate) <= 0) {
+		say("libpil4dfs: libc cannot be patched here; interception is off\n");
+		return false;
+	}
+	if (!sites_answer()) {
+		pil_unhook();
+		say("libpil4dfs: patched call sites do not answer; interception is off\n");
+		return false;
+	}
+	if (pthread_atfork(fork_prepare, fork_parent, fork_child) != 0) {
+		pil_unhook();
+		say("libpil4dfs: no memory for fork handlers; interception is off\n");
+		return false;
+	}
+	return true;
+}
+
+__attribute__((constructor)) static void start(int argc, char **argv, char **envp)
+{
+	bool armed;
+
+	(void)argc, (void)argv;
+	if (getauxval(AT_SECURE) || rival())
+		return;
+	if (!environ)
+		environ = envp;
+	pil_tls.depth++;
+	armed = pil_start() > 0;
+	if (armed) {
+		armed = arm();
+		pil_started(armed);
+	}
+	pil_tls.depth--;
+	if (armed)
+		pil_adopt_now();
+}
