@@ -39,7 +39,9 @@ impl Table {
     pub fn new(numbering: Numbering) -> Result<Table, Errno> {
         filter::reserve()?;
         if numbering == Numbering::High {
-            filter::pil_filter.high_base.store(number::HIGH_BASE as u32, Ordering::Release);
+            filter::pil_filter
+                .high_base
+                .store(number::HIGH_BASE as u32, Ordering::Release);
         }
         Ok(Table {
             numbering,
@@ -91,7 +93,13 @@ impl Table {
     }
 
     /// `fcntl(F_DUPFD)`: the same open file under the lowest free number from `min` on.
-    pub fn duplicate(&self, fd: i32, file: Arc<OpenFile>, min: i32, cloexec: bool) -> Result<i32, Errno> {
+    pub fn duplicate(
+        &self,
+        fd: i32,
+        file: Arc<OpenFile>,
+        min: i32,
+        cloexec: bool,
+    ) -> Result<i32, Errno> {
         let _mutation = self.mutations.enter();
         if number::is_high(fd) && (min == 0 || number::is_high(min)) {
             return self.install_high(file, min.saturating_sub(number::HIGH_BASE).max(0) as usize);
@@ -130,7 +138,13 @@ impl Table {
     }
 
     /// `dup2` and `dup3` of a file of ours onto `new`, whatever is there: table, then kernel.
-    pub fn duplicate_onto(&self, fd: i32, file: Arc<OpenFile>, new: i32, cloexec: bool) -> Result<i32, Errno> {
+    pub fn duplicate_onto(
+        &self,
+        fd: i32,
+        file: Arc<OpenFile>,
+        new: i32,
+        cloexec: bool,
+    ) -> Result<i32, Errno> {
         let _mutation = self.mutations.enter();
         if new < 0 || (!number::is_high(new) && new >= number::limit()) {
             return Err(Errno::EBADF);
@@ -154,7 +168,11 @@ impl Table {
 
     /// `dup2` of a kernel descriptor onto a number of ours: kernel, then table. The file that lost
     /// the number is handed back to be released.
-    pub fn overwrite(&self, new: i32, kernel: impl FnOnce() -> Result<i64, Errno>) -> Result<(i64, Option<Arc<OpenFile>>), Errno> {
+    pub fn overwrite(
+        &self,
+        new: i32,
+        kernel: impl FnOnce() -> Result<i64, Errno>,
+    ) -> Result<(i64, Option<Arc<OpenFile>>), Errno> {
         let _mutation = self.mutations.enter();
         let value = kernel()?;
         Ok((value, self.set(new, None)?))
@@ -280,10 +298,16 @@ impl Table {
                 false => Err(Errno::EMFILE),
             };
         }
-        let Ok((array, index)) = self.place(fd) else { return Err(Errno::EBADF) };
+        let Ok((array, index)) = self.place(fd) else {
+            return Err(Errno::EBADF);
+        };
         let kernels = std::ptr::eq(array, &self.kernel);
         if kernels && fd as u32 >= filter::pil_filter.nfds.load(Ordering::Acquire) {
-            return if file.is_some() { Err(Errno::EMFILE) } else { Ok(None) };
+            return if file.is_some() {
+                Err(Errno::EMFILE)
+            } else {
+                Ok(None)
+            };
         }
         let entry = match (&file, array.get(index)) {
             (None, None) => return Ok(None),
@@ -294,7 +318,9 @@ impl Table {
         match file.is_some() {
             true if kernels => filter::mark_fd(fd, filter::OURS),
             true => drop(self.high_end.fetch_max(index as u32 + 1, Ordering::AcqRel)),
-            false if kernels && filter::fd_is(fd) == filter::OURS => filter::mark_fd(fd, filter::KERNEL),
+            false if kernels && filter::fd_is(fd) == filter::OURS => {
+                filter::mark_fd(fd, filter::KERNEL)
+            }
             false if !kernels => drop(self.high_hint.fetch_min(index as u32, Ordering::AcqRel)),
             false => {}
         }
@@ -303,7 +329,11 @@ impl Table {
 
     /// The lowest free high number from index `min` on, within `RLIMIT_NOFILE`.
     fn install_high(&self, file: Arc<OpenFile>, min: usize) -> Result<i32, Errno> {
-        let from = min.max(if min == 0 { self.high_hint.load(Ordering::Acquire) as usize } else { 0 });
+        let from = min.max(if min == 0 {
+            self.high_hint.load(Ordering::Acquire) as usize
+        } else {
+            0
+        });
         for index in from..number::limit() as usize {
             let mut entry = self.high.get_or_make(index)?.lock();
             if entry.is_none() {
@@ -346,7 +376,11 @@ struct Mutation<'a>(&'a Mutations);
 impl Mutations {
     fn enter(&self) -> Mutation<'_> {
         let another = |n: u32| (n & FORKING == 0).then_some(n + 1);
-        while self.0.fetch_update(Ordering::AcqRel, Ordering::Relaxed, another).is_err() {
+        while self
+            .0
+            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, another)
+            .is_err()
+        {
             yield_now();
         }
         Mutation(self)
@@ -371,12 +405,18 @@ impl Mutations {
 impl Drop for Mutation<'_> {
     fn drop(&mut self) {
         let less = |n: u32| (n & !FORKING > 0).then(|| n - 1);
-        let _ = self.0 .0.fetch_update(Ordering::AcqRel, Ordering::Relaxed, less);
+        let _ = self
+            .0
+             .0
+            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, less);
     }
 }
 
 fn yield_now() {
-    let pause = libc::timespec { tv_sec: 0, tv_nsec: 50_000 };
+    let pause = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 50_000,
+    };
     // SAFETY: sleeps.
     let _ = unsafe { crate::call!(SYS_nanosleep, &raw const pause, 0) };
 }

@@ -8,24 +8,63 @@ use crate::{fail, user, Errno, Op, Reject};
 
 /// The after-step: the number, or numbers, the application gets.
 pub fn born(p: &'static Process, op: OpId, a: [i64; 6], ret: i64) -> i64 {
-    if ret < 0 {
-        return ret;
-    }
-    match op {
-        catalogue::pipe => pair(p, a[0]),
-        catalogue::pipe2 => pair(p, a[0]),
-        catalogue::socketpair => pair(p, a[3]),
-        catalogue::recvmsg => received(p, a[1]),
-        catalogue::recvmmsg => {
-            for i in 0..ret {
-                received(p, a[1] + i * size_of::<libc::mmsghdr>() as i64);
-            }
+    match birth(op, &a) {
+        _ if ret < 0 => {}
+        Birth::None => {}
+        Birth::Number => return one(p, ret as i32).into(),
+        Birth::Onto => p.fds.born(ret as i32),
+        Birth::Pair(at) => pair(p, at),
+        Birth::Message(at) => received(p, at),
+        Birth::Messages(at) => {
+            (0..ret).for_each(|i| received(p, at + i * size_of::<libc::mmsghdr>() as i64));
         }
-        catalogue::dup2 | catalogue::dup3 => p.fds.born(ret as i32),
-        catalogue::fcntl if !matches!(a[1] as i32, libc::F_DUPFD | libc::F_DUPFD_CLOEXEC) => {}
-        _ => return one(p, ret as i32).into(),
     }
     ret
+}
+
+/// Where a call tells the descriptors it made.
+enum Birth {
+    None,
+    /// The answer is the number.
+    Number,
+    /// The answer is a number the caller chose.
+    Onto,
+    /// Two numbers at this address.
+    Pair(i64),
+    /// Control messages of a msghdr, or of several.
+    Message(i64),
+    Messages(i64),
+}
+
+/// A call answers a number only with the right command: a count or a version is not one.
+fn birth(op: OpId, a: &[i64; 6]) -> Birth {
+    use catalogue as c;
+    const BPF_BIRTHS: [i64; 14] = [0, 5, 7, 13, 14, 17, 18, 19, 28, 30, 32, 33, 35, 36];
+    const SECCOMP_LISTENER: i64 = 1 << 3;
+    match op {
+        c::openat | c::openat2 | c::dup | c::open_by_handle_at | c::open_tree | c::fspick => {
+            Birth::Number
+        }
+        c::fsmount | c::fsopen | c::socket | c::accept | c::accept4 | c::pidfd_open => {
+            Birth::Number
+        }
+        c::eventfd | c::eventfd2 | c::epoll_create | c::epoll_create1 | c::signalfd => {
+            Birth::Number
+        }
+        c::signalfd4 | c::timerfd_create | c::memfd_create | c::memfd_secret => Birth::Number,
+        c::inotify_init | c::inotify_init1 | c::fanotify_init | c::pidfd_getfd => Birth::Number,
+        c::userfaultfd | c::perf_event_open | c::io_uring_setup | c::mq_open => Birth::Number,
+        c::fcntl if matches!(a[1] as i32, libc::F_DUPFD | libc::F_DUPFD_CLOEXEC) => Birth::Number,
+        c::bpf if BPF_BIRTHS.contains(&a[0]) => Birth::Number,
+        c::landlock_create_ruleset if a[2] == 0 => Birth::Number,
+        c::seccomp if a[0] == 1 && a[1] & SECCOMP_LISTENER != 0 => Birth::Number,
+        c::dup2 | c::dup3 => Birth::Onto,
+        c::pipe | c::pipe2 => Birth::Pair(a[0]),
+        c::socketpair => Birth::Pair(a[3]),
+        c::recvmsg => Birth::Message(a[1]),
+        c::recvmmsg => Birth::Messages(a[1]),
+        _ => Birth::None,
+    }
 }
 
 fn one(p: &'static Process, number: i32) -> i32 {
