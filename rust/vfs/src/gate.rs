@@ -72,6 +72,11 @@ impl<T> Guarded<T> {
         (!held(word, image) && self.swap(word, image | TAKEN)).then_some(Guard { of: self })
     }
 
+    /// Frees a lock whose guard was forgotten (held over a fork).
+    pub(crate) fn release(&self) {
+        drop(Guard { of: self });
+    }
+
     #[cold]
     fn lock_contended(&self, image: u32) -> Guard<'_, T> {
         loop {

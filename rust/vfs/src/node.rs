@@ -2,12 +2,16 @@
 //!
 //! A node knows where its entry is (parent and name) as far as this process has seen; our own
 //! renames move it. Directories are kept by the dcache, files by their open descriptions.
+use crate::dcache::now_ms;
+use crate::gate::{Guard, Guarded};
 use crate::mount::Mount;
+use crate::permission::Mode;
+use crate::Errno;
 use dfs::{Attr, Kind, Object, ObjectId};
 use std::collections::HashMap;
-use std::ffi::CString;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::ffi::{CStr, CString};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, LockResult, Weak};
 
 /// One object of a mount.
 pub struct Node {
@@ -20,7 +24,9 @@ pub struct Node {
     /// Kind, fixed.
     pub kind: Kind,
     /// Where its entry is.
-    pub place: Mutex<Place>,
+    pub place: PlaceLock,
+    /// Mode and owner as last seen.
+    pub permissions: Permissions,
     /// Open file descriptions of it in this process; kept by `file::OpenFile`.
     pub opens: AtomicU32,
     /// Another process shares a description of it that was closed here: it is not ours to destroy.
@@ -31,6 +37,197 @@ impl Node {
     /// True while a descriptor of this process stands on it (the dcache alone does not count).
     pub fn is_open(&self) -> bool {
         self.opens.load(Ordering::Acquire) > 0
+    }
+
+    /// A copy of the place (the lock is held for the copy only).
+    pub fn place(&self) -> Place {
+        self.place.lock().unwrap_or_else(|e| e.into_inner()).clone()
+    }
+
+    /// The directory it is in; `None` for the root of a mount.
+    pub fn parent(&self) -> Option<Arc<Node>> {
+        self.place
+            .lock()
+            .unwrap_or_else(|e| e.into_inner())
+            .parent
+            .clone()
+    }
+
+    /// Its name was removed while it was open here.
+    pub fn is_gone(&self) -> bool {
+        self.place
+            .lock()
+            .unwrap_or_else(|e| e.into_inner())
+            .gone
+            .is_some()
+    }
+
+    /// `st_ino`: dfuse's number.
+    pub fn ino(&self) -> u64 {
+        match self.parent() {
+            Some(_) => self.oid.ino(1),
+            None => 1,
+        }
+    }
+
+    /// `fstat(2)`, device filled in; one RPC. Without a name any more: the last attributes, no
+    /// links, the size as it is. `ESTALE` if somebody else removed or moved it.
+    pub fn attr(&self) -> Result<Attr, Errno> {
+        let gone = self
+            .place
+            .lock()
+            .unwrap_or_else(|e| e.into_inner())
+            .gone
+            .clone();
+        let mut attr = match gone {
+            None => self.object.attr()?,
+            Some(Gone {
+                attr,
+                hidden: false,
+            }) => attr,
+            Some(Gone { attr, hidden: true }) => self.object.attr().unwrap_or(attr),
+        };
+        if self.is_gone() {
+            attr.stat.st_nlink = 0;
+        }
+        self.complete(&mut attr);
+        self.permissions.set(Mode::from(&attr));
+        Ok(attr)
+    }
+
+    /// What DFS does not know of an attribute record of this node.
+    pub fn complete(&self, attr: &mut Attr) {
+        attr.stat.st_dev = self.mount.dev;
+        attr.stat.st_ino = self.ino();
+    }
+
+    /// Absolute path. `ENOENT` if it or a directory above was removed, `ENAMETOOLONG` from
+    /// `PATH_MAX` on.
+    pub fn path(&self) -> Result<CString, Errno> {
+        let (path, gone) = self.last_path()?;
+        match gone {
+            false => Ok(path),
+            true => Err(Errno::ENOENT),
+        }
+    }
+
+    /// Absolute path as last known, and whether it is gone.
+    pub fn last_path(&self) -> Result<(CString, bool), Errno> {
+        let mut names: Vec<CString> = Vec::new();
+        let Place {
+            parent: mut up,
+            name,
+            gone,
+        } = self.place();
+        let (mut gone, mut len) = (gone.is_some(), name.as_bytes().len());
+        if up.is_some() {
+            names.push(name);
+        }
+        while let Some(node) = up {
+            let place = node.place();
+            gone |= place.gone.is_some();
+            if place.parent.is_some() {
+                len += 1 + place.name.as_bytes().len();
+                names.push(place.name);
+            }
+            if len >= crate::user::PATH_MAX {
+                return Err(Errno::ENAMETOOLONG);
+            }
+            up = place.parent;
+        }
+        let mut path = self.mount.point.as_bytes().to_vec();
+        for name in names.iter().rev() {
+            path.push(b'/');
+            path.extend_from_slice(name.as_bytes());
+        }
+        // SAFETY: made of strings without NUL.
+        Ok((unsafe { CString::from_vec_unchecked(path) }, gone))
+    }
+
+    /// True if this is the directory `oid` or lies below it, as far as this process has seen.
+    pub fn descends_from(self: &Arc<Node>, oid: ObjectId) -> bool {
+        let mut at = Some(self.clone());
+        for _ in 0..crate::user::PATH_MAX {
+            match at {
+                Some(node) if node.oid == oid => return true,
+                Some(node) => at = node.parent(),
+                None => return false,
+            }
+        }
+        false
+    }
+
+    /// Its entry now is `name` in `dir`.
+    pub fn moved(&self, dir: &Arc<Node>, name: &CStr) {
+        let mut place = self.place.lock().unwrap_or_else(|e| e.into_inner());
+        let old = place.parent.replace(dir.clone());
+        place.name = name.into();
+        drop(place);
+        drop(old);
+        let _ = self.object.renamed(&dir.object, name);
+    }
+
+    fn is_at(&self, dir: &Node, name: &CStr) -> bool {
+        let place = self.place.lock().unwrap_or_else(|e| e.into_inner());
+        place.gone.is_some()
+            || (place.parent.as_ref().is_some_and(|p| p.oid == dir.oid) && *place.name == *name)
+    }
+}
+
+/// A file kept under a hidden name by its mappings alone, or by a call in another thread, goes
+/// with the last of them.
+impl Drop for Node {
+    fn drop(&mut self) {
+        if !self.elsewhere.load(Ordering::Acquire) {
+            crate::ops::hidden::destroy(self);
+        }
+    }
+}
+
+/// Mode and owner of a node as last seen on DAOS. Readers take no lock; a reader that meets a
+/// change sees either mode.
+#[derive(Default)]
+pub struct Permissions {
+    mode: AtomicU32,
+    uid: AtomicU32,
+    gid: AtomicU32,
+    seen: AtomicU64,
+}
+
+impl Permissions {
+    /// Just seen.
+    pub fn set(&self, mode: Mode) {
+        self.mode.store(mode.mode, Ordering::Relaxed);
+        self.uid.store(mode.uid, Ordering::Relaxed);
+        self.gid.store(mode.gid, Ordering::Relaxed);
+        self.seen.store(now_ms().max(1), Ordering::Release);
+    }
+
+    /// As seen at most `max_age` milliseconds ago.
+    pub fn get(&self, max_age: u64) -> Option<Mode> {
+        let seen = self.seen.load(Ordering::Acquire);
+        if seen == 0 || now_ms().saturating_sub(seen) > max_age {
+            return None;
+        }
+        Some(Mode {
+            mode: self.mode.load(Ordering::Relaxed),
+            uid: self.uid.load(Ordering::Relaxed),
+            gid: self.gid.load(Ordering::Relaxed),
+        })
+    }
+}
+
+/// The lock of a [`Place`]: as a `Mutex`, but never found taken by a fork child.
+pub struct PlaceLock(Guarded<Place>);
+
+impl PlaceLock {
+    fn new(place: Place) -> PlaceLock {
+        PlaceLock(Guarded::new(place))
+    }
+
+    /// Takes the lock; never poisoned.
+    pub fn lock(&self) -> LockResult<Guard<'_, Place>> {
+        Ok(self.0.lock())
     }
 }
 
@@ -58,13 +255,20 @@ pub struct Gone {
 /// The open nodes of the process by identity.
 #[derive(Default)]
 pub struct NodeIndex {
-    map: Mutex<HashMap<(usize, ObjectId), Weak<Node>>>,
+    map: Guarded<Index>,
+}
+
+#[derive(Default)]
+struct Index {
+    nodes: HashMap<(usize, ObjectId), Weak<Node>>,
+    /// Entries at which the dead ones are looked for next.
+    limit: usize,
 }
 
 impl NodeIndex {
     /// The node of this object, if the process has one.
     pub fn find(&self, mount: &'static Mount, oid: ObjectId) -> Option<Arc<Node>> {
-        self.lock().get(&key(mount, oid))?.upgrade()
+        self.lock().nodes.get(&key(mount, oid))?.upgrade()
     }
 
     /// The one node of this object: the existing one, or a new one made of `object`.
@@ -76,29 +280,67 @@ impl NodeIndex {
         name: CString,
     ) -> Arc<Node> {
         let (oid, kind) = (object.id(), object.kind());
-        let mut map = self.lock();
-        if let Some(node) = map.get(&key(mount, oid)).and_then(Weak::upgrade) {
+        let mut index = self.lock();
+        if let Some(node) = index.nodes.get(&key(mount, oid)).and_then(Weak::upgrade) {
             return node;
         }
-        let place = Mutex::new(Place { parent, name, gone: None });
+        let place = PlaceLock::new(Place {
+            parent,
+            name,
+            gone: None,
+        });
         let node = Arc::new(Node {
             mount,
             object,
             oid,
             kind,
             place,
+            permissions: Permissions::default(),
             opens: AtomicU32::new(0),
             elsewhere: AtomicBool::new(false),
         });
-        map.insert(key(mount, oid), Arc::downgrade(&node));
-        if map.len() % 1024 == 0 {
-            map.retain(|_, n| n.strong_count() > 0);
+        index.nodes.insert(key(mount, oid), Arc::downgrade(&node));
+        if index.nodes.len() > index.limit {
+            index.nodes.retain(|_, n| n.strong_count() > 0);
+            index.limit = 1024.max(index.nodes.len() * 2);
         }
         node
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(usize, ObjectId), Weak<Node>>> {
-        self.map.lock().unwrap_or_else(|e| e.into_inner())
+    /// The node of the entry `name` of `parent` just looked up; one known under another name
+    /// (somebody else renamed it) is moved.
+    pub fn intern_entry(
+        &self,
+        parent: &Arc<Node>,
+        name: &CStr,
+        object: Object,
+        attr: &Attr,
+    ) -> Arc<Node> {
+        let node = self.intern(parent.mount, object, Some(parent.clone()), name.into());
+        if !node.is_at(parent, name) {
+            node.moved(parent, name);
+        }
+        node.permissions.set(Mode::from(attr));
+        node
+    }
+
+    /// Removes dead entries.
+    pub fn sweep(&self) {
+        self.lock().nodes.retain(|_, n| n.strong_count() > 0);
+    }
+
+    fn lock(&self) -> Guard<'_, Index> {
+        self.map.lock()
+    }
+
+    /// Takes the lock over a fork.
+    pub(crate) fn hold(&self) {
+        std::mem::forget(self.lock());
+    }
+
+    /// Gives back what [`NodeIndex::hold`] took.
+    pub(crate) fn release(&self) {
+        self.map.release();
     }
 }
 

@@ -1,13 +1,15 @@
 //! What Linux keeps in `task_struct` and `files_struct`, for the part of the tree that is ours.
 use crate::cwd::Cwd;
-use crate::dcache::Dcache;
-use crate::fd::Table;
+use crate::dcache::{Dcache, DEFAULT_TTL_MS};
+use crate::fd::{Numbering, Table};
 use crate::lock::Locks;
 use crate::mapping::Mappings;
 use crate::mount::MountTable;
 use crate::node::NodeIndex;
 use crate::permission::Credentials;
+use crate::Errno;
 use once_cell::sync::OnceCell;
+use std::time::Duration;
 
 /// The state of this process; made once by the entry layer when at least one mount is known.
 pub struct Process {
@@ -32,13 +34,53 @@ pub struct Process {
 static PROCESS: OnceCell<Process> = OnceCell::new();
 
 impl Process {
+    /// The state of a process that has used nothing yet. `dcache` is the life of a cached
+    /// directory, zero for no cache. `ENOMEM`.
+    pub fn new(
+        mounts: MountTable,
+        numbering: Numbering,
+        dcache: Option<Duration>,
+    ) -> Result<Process, Errno> {
+        Ok(Process {
+            mounts,
+            fds: Table::new(numbering)?,
+            cwd: Cwd::new(),
+            dcache: Dcache::new(dcache.map_or(DEFAULT_TTL_MS, |life| life.as_millis() as u64)),
+            nodes: NodeIndex::default(),
+            credentials: Credentials::new(),
+            locks: Locks::default(),
+            mappings: Mappings::default(),
+        })
+    }
+
     /// Publishes the process state; the second call keeps the first.
     pub fn set(process: Process) -> &'static Process {
-        PROCESS.get_or_init(|| process)
+        let process = PROCESS.get_or_init(|| process);
+        process.cwd.changed_by_kernel(process);
+        process
     }
 
     /// The process state, if any mount is known.
     pub fn get() -> Option<&'static Process> {
         PROCESS.get()
+    }
+
+    /// Before a fork: takes every lock of the name tables, so that the child finds them whole.
+    /// Followed by [`Process::names_release`] in the parent; the child's new lock image frees them.
+    pub fn names_hold(&self) {
+        self.dcache.hold();
+        self.nodes.hold();
+    }
+
+    /// After a fork, in the parent.
+    pub fn names_release(&self) {
+        self.nodes.release();
+        self.dcache.release();
+    }
+
+    /// After a fork, in the child (its lock image is new already).
+    pub fn names_forked(&self) {
+        self.cwd.forked();
+        self.credentials.invalidate();
     }
 }

@@ -1,33 +1,57 @@
 //! The operations: one function for each general call, named after it, reading like its man page.
 //! All have the shape `fn(&'static Process, [i64; 6]) -> Op<i64>`, the arguments in the kernel's order.
 
+mod access;
+mod after;
 mod allocate;
+mod attr;
 pub mod births;
+mod chdir;
 mod close;
 mod copy;
 mod data;
+mod dir;
 mod dup;
+mod exec;
 mod fcntl;
 mod flock;
+pub(crate) mod hidden;
 mod ioctl;
 mod iov;
 pub mod limits;
 mod map;
+pub mod names;
+mod open;
+pub mod outside;
 mod process;
 mod seek;
+mod stat;
+mod statfs;
 mod sync;
+mod xattr;
 
+pub use access::faccessat2;
+pub use after::{after, refuse};
 pub use allocate::{fallocate, ftruncate, resize};
+pub use attr::{fchmodat2, fchownat, truncate, utime, utimensat, utimesat};
 pub use births::sendmsg;
+pub use chdir::{chdir, fchdir, getcwd};
 pub use close::{close, close_range};
 pub use copy::{copy_file_range, sendfile, splice};
 pub use data::{pread64, preadv2, pwrite64, pwritev2, read, write};
+pub use dir::{getdents, getdents64, mkdirat};
 pub use dup::{dup, dup2, dup3};
+pub use exec::execveat;
 pub use fcntl::fcntl;
 pub use flock::flock;
 pub use ioctl::ioctl;
 pub use limits::file_size_limit;
 pub use map::{madvise, mmap, mremap, msync, munmap};
+pub use names::{linkat, mknodat, readlinkat, renameat2, symlinkat, unlinkat};
+pub use open::{openat, openat2};
 pub use process::exit_group;
 pub use seek::lseek;
+pub use stat::{statat, statx};
+pub use statfs::{fstatfs, statfs};
 pub use sync::{fadvise64, fdatasync, fsync, readahead, sync_file_range, syncfs};
+pub use xattr::{getxattrat, listxattrat, removexattrat, setxattrat};

@@ -1,0 +1,256 @@
+//! What follows a call the kernel answered: descriptors born, identities and directories changed,
+//! and the late walk of a path that failed - it may lead into a mount through a link the kernel
+//! could not follow to its end.
+use crate::catalogue::{self as op, OpId};
+use crate::dcache::now_ms;
+use crate::gate::Guarded;
+use crate::mount::{components, read_link};
+use crate::ops::births;
+use crate::process::Process;
+use crate::resolve::{self, Follow, Options};
+use crate::{fail, ownfd, user, Errno, Op, Reject};
+use std::ffi::CString;
+use std::hash::{DefaultHasher, Hasher};
+
+/// The after-step of `op`, called with the general call's arguments and the kernel's answer; gives
+/// what the application gets.
+pub fn after(p: &'static Process, op: OpId, a: [i64; 6], ret: i64) -> i64 {
+    match op {
+        op::umask => p.credentials.set_umask(a[0] as u32),
+        op::credentials if ret == 0 || is_setfs(ret) => p.credentials.invalidate(),
+        op::chdir | op::fchdir if ret == 0 => p.cwd.changed_by_kernel(p),
+        _ => {}
+    }
+    if matches!(
+        Errno(-ret as i32),
+        Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES | Errno::EROFS
+    ) {
+        return late(p, op, a, ret);
+    }
+    births::born(p, op, a, ret)
+}
+
+/// setfsuid(2) answers the old id.
+fn is_setfs(ret: i64) -> bool {
+    ret > 0
+}
+
+/// Where an operation has its paths: (index of the dirfd, index of the path, follows the last
+/// component).
+fn paths(op: OpId, a: &[i64; 6]) -> [Option<(Option<usize>, usize, bool)>; 2] {
+    let nofollow = |flags: i64| flags as i32 & libc::AT_SYMLINK_NOFOLLOW == 0;
+    let at = |follow| [Some((Some(0), 1, follow)), None];
+    let plain = |follow| [Some((None, 0, follow)), None];
+    match op {
+        op::openat => {
+            let flags = a[2] as i32;
+            let exclusive = flags & libc::O_CREAT != 0 && flags & libc::O_EXCL != 0;
+            at(flags & libc::O_NOFOLLOW == 0 && !exclusive)
+        }
+        op::openat2 => at(true),
+        op::statat | op::faccessat2 | op::fchmodat2 | op::utimensat => at(nofollow(a[3])),
+        op::statx => at(nofollow(a[2])),
+        op::fchownat => at(nofollow(a[4])),
+        op::utimesat | op::execveat => at(true),
+        op::mkdirat | op::mknodat | op::unlinkat | op::readlinkat => at(false),
+        op::getxattrat | op::setxattrat => at(nofollow(a[5])),
+        op::listxattrat => at(nofollow(a[4])),
+        op::removexattrat => at(nofollow(a[3])),
+        op::symlinkat => [Some((Some(1), 2, false)), None],
+        op::renameat2 => [Some((Some(0), 1, false)), Some((Some(2), 3, false))],
+        op::linkat => [Some((Some(0), 1, false)), Some((Some(2), 3, false))],
+        op::truncate | op::utime | op::statfs | op::chdir => plain(true),
+        _ => [None, None],
+    }
+}
+
+/// The kernel could not find a path: does it lead into a mount? Then the operation is done there,
+/// else the answer stands.
+fn late(p: &'static Process, op: OpId, a: [i64; 6], ret: i64) -> i64 {
+    let mut b = a;
+    let mut kept: [Option<CString>; 2] = [None, None];
+    for (slot, place) in kept.iter_mut().zip(paths(op, &a)) {
+        let Some((dirfd, path, follow)) = place else {
+            continue;
+        };
+        let from = dirfd.map_or(i64::from(libc::AT_FDCWD), |d| a[d]);
+        let Some(inside) = enters(p, from, a[path], follow) else {
+            continue;
+        };
+        if let Some(d) = dirfd {
+            b[d] = i64::from(libc::AT_FDCWD);
+        }
+        b[path] = inside.as_ptr() as i64;
+        *slot = Some(inside);
+    }
+    if kept.iter().all(Option::is_none) {
+        return ret;
+    }
+    match op::dispatch(p, op, b) {
+        Ok(value) => value,
+        Err(Reject::Errno(e)) => -i64::from(e.0),
+        Err(Reject::NotOurs) => ret,
+    }
+}
+
+/// The absolute path in a mount that an application's path leads to through the kernel's links.
+fn enters(p: &'static Process, dirfd: i64, ptr: i64, follow: bool) -> Option<CString> {
+    let path = user::path(ptr).ok()?;
+    let path = path.to_bytes();
+    if path.is_empty() {
+        return None;
+    }
+    let slash = path.iter().rposition(|&b| b == b'/');
+    let base = slash.map_or(&b""[..], |at| &path[..=at]);
+    let known = Remembered::key(p, dirfd, base);
+    if known.is_some_and(Remembered::has) {
+        // the directory leads into no mount: only the last component itself may
+        let mut text = path.to_vec();
+        text.push(0);
+        let link = follow.then(|| last_link(dirfd, &text)).flatten()?;
+        let mut whole = match link.first() {
+            Some(b'/') => Vec::new(),
+            _ => base.to_vec(),
+        };
+        whole.extend_from_slice(&link);
+        let whole = resolve::kernel_path(dirfd, &whole)?;
+        return walk(p, whole, true).inside();
+    }
+    let whole = resolve::kernel_path(dirfd, path)?;
+    match walk(p, whole, follow) {
+        Way::Into(path) => Some(path),
+        // the directory exists (or does not) without us: remember that for a moment
+        Way::Elsewhere => {
+            if let Some(key) = known {
+                Remembered::put(key);
+            }
+            None
+        }
+    }
+}
+
+fn last_link(dirfd: i64, path: &[u8]) -> Option<Vec<u8>> {
+    let mut buf = [0u8; user::PATH_MAX];
+    // SAFETY: a string with its NUL and a buffer of the stated length.
+    let n = unsafe {
+        crate::call!(
+            SYS_readlinkat,
+            dirfd,
+            path.as_ptr(),
+            buf.as_mut_ptr(),
+            buf.len()
+        )
+    };
+    Some(buf[..n.ok()? as usize].to_vec())
+}
+
+enum Way {
+    Into(CString),
+    Elsewhere,
+}
+
+impl Way {
+    fn inside(self) -> Option<CString> {
+        match self {
+            Way::Into(path) => Some(path),
+            Way::Elsewhere => None,
+        }
+    }
+}
+
+/// Walks an absolute path on the kernel's side, link by link, until it is below a mount of ours.
+fn walk(p: &'static Process, mut path: Vec<u8>, follow: bool) -> Way {
+    for _ in 0..=40 {
+        if p.mounts.locate(&path).is_some() || resolve::magic(p, &path).is_some() {
+            return CString::new(path).map_or(Way::Elsewhere, Way::Into);
+        }
+        match first_link(&path, follow) {
+            Some(next) => path = next,
+            None => return Way::Elsewhere,
+        }
+    }
+    Way::Elsewhere
+}
+
+/// The path with its first link replaced by what it says; `None` without a link.
+fn first_link(path: &[u8], follow: bool) -> Option<Vec<u8>> {
+    let mut at: Vec<u8> = Vec::new();
+    for (start, end) in components(path) {
+        match &path[start..end] {
+            b"." => continue,
+            b".." => {
+                // every directory so far is a true one
+                let up = at.iter().rposition(|&b| b == b'/').unwrap_or(0);
+                at.truncate(up);
+                continue;
+            }
+            name => {
+                at.push(b'/');
+                at.extend_from_slice(name);
+            }
+        }
+        if end == path.len() && !follow {
+            return None;
+        }
+        let Some(link) = read_link(&CString::new(at.clone()).ok()?) else {
+            continue;
+        };
+        let mut next = match link.first()? {
+            b'/' => Vec::new(),
+            _ => {
+                let mut dir = at[..=at.iter().rposition(|&b| b == b'/').unwrap_or(0)].to_vec();
+                dir.truncate(dir.len().max(1));
+                dir
+            }
+        };
+        next.extend_from_slice(&link);
+        next.extend_from_slice(&path[end..]);
+        return Some(next);
+    }
+    None
+}
+
+/// Directories that lead into no mount, by (where the path starts, its text but the last
+/// component), for a second: `ENOENT` is the commonest answer of all.
+struct Remembered;
+
+const LIFE_MS: u64 = 1_000;
+const SLOTS: usize = 256;
+static KNOWN: Guarded<[(u64, u64); SLOTS]> = Guarded::new([(0, 0); SLOTS]);
+
+impl Remembered {
+    fn key(p: &Process, dirfd: i64, base: &[u8]) -> Option<u64> {
+        let mut h = DefaultHasher::new();
+        h.write(base);
+        if base.first() != Some(&b'/') {
+            match dirfd as i32 {
+                libc::AT_FDCWD => h.write_u32(p.cwd.generation()),
+                fd => {
+                    let st = ownfd::stat_of(fd).ok()?;
+                    h.write_u64(st.st_dev);
+                    h.write_u64(st.st_ino);
+                }
+            }
+        }
+        Some(h.finish().max(1))
+    }
+
+    fn has(key: u64) -> bool {
+        let (known, when) = KNOWN.lock()[key as usize % SLOTS];
+        known == key && now_ms().saturating_sub(when) < LIFE_MS
+    }
+
+    fn put(key: u64) {
+        KNOWN.lock()[key as usize % SLOTS] = (key, now_ms());
+    }
+}
+
+/// Rows without an operation: `errno` where the path is ours.
+pub fn refuse(p: &'static Process, dirfd: i64, path: i64, errno: Errno) -> Op<i64> {
+    let path = user::path(path).map_err(|_| Reject::NotOurs)?;
+    match resolve::lookup_path(p, dirfd, path.to_bytes(), &Options::new(Follow::Yes))? {
+        resolve::Located::Missing(_) => fail(Errno::ENOENT),
+        resolve::Located::Outside(_) => fail(Errno::EXDEV),
+        _ => fail(errno),
+    }
+}
