@@ -3,30 +3,33 @@
 //! dup, fork and programs that never heard of us. The [`Manifest`] describes the slots.
 //! Everything is put back when the exec fails ([`Carry`] is dropped); a success never returns.
 use super::manifest::{Description, Manifest};
-use super::{identity, in_shared_child, scratch::Scratch};
+use super::{identity, in_shared_child};
 use crate::fd::{placeholder, slot};
 use crate::file::OpenFile;
 use crate::ownfd::OwnFd;
 use crate::process::Process;
-use crate::{call, ownfd, Errno};
+use crate::{call, filter, ownfd, Errno};
 
-/// A process state on its way to a new program. Holds no reference to open files: in a child that
-/// shares our memory it is never dropped.
+/// A process state on its way to a new program. It owns nothing but the manifest's descriptor: in
+/// a child that shares our memory it is never dropped.
 pub struct Carry {
     p: &'static Process,
     manifest: OwnFd,
     shared: bool,
-    carried: Vec<i32>,
+}
+
+/// True if there may be something to pass on; a few loads where there is not.
+pub fn is_needed(p: &'static Process) -> bool {
+    let mut ours = p.cwd.node().is_some();
+    ours |= (0..filter::end()).any(|fd| filter::fd_is(fd) == filter::OURS);
+    p.locks.each(&mut |_, _, _| ours = true);
+    ours
 }
 
 impl Carry {
     /// Prepares descriptors and manifest; `None` when nothing is ours to pass on. `name`: what the
     /// program should be called, if the kernel will not know.
-    pub fn prepare(
-        p: &'static Process,
-        scratch: &mut Scratch,
-        name: &[u8],
-    ) -> Result<Option<Carry>, Errno> {
+    pub fn prepare(p: &'static Process, name: &[u8]) -> Result<Option<Carry>, Errno> {
         let shared = in_shared_child();
         let mut manifest = Manifest {
             pid: identity::getpid(),
@@ -35,7 +38,7 @@ impl Carry {
             name: name.to_vec(),
             ..Manifest::default()
         };
-        sort(p, shared, &mut manifest, &mut scratch.carried)?;
+        sort(p, shared, &mut manifest)?;
         if let Some(Ok(path)) = p.cwd.path() {
             let (dev, ino) = p.cwd.parked_identity();
             manifest.cwd = Some((path.into_bytes(), dev, ino));
@@ -56,7 +59,6 @@ impl Carry {
             p,
             manifest: manifest.write()?,
             shared,
-            carried: std::mem::take(&mut scratch.carried),
         };
         carry.announce(&manifest);
         Ok(Some(carry))
@@ -84,18 +86,16 @@ impl Carry {
         });
     }
 
+    /// Every surviving open file once.
     fn each_file(&self, f: &mut dyn FnMut(&OpenFile)) {
         let mut seen = Vec::new();
-        for fd in &self.carried {
-            let Ok(file) = self.p.fds.get(*fd) else {
-                continue;
-            };
+        self.p.fds.each(&mut |fd, file| {
             let slot = (file.slot.index(), file.slot.generation());
-            if !seen.contains(&slot) {
+            if survives(fd) == Some(true) && !seen.contains(&slot) {
                 seen.push(slot);
-                f(&file);
+                f(file);
             }
-        }
+        });
     }
 }
 
@@ -113,31 +113,24 @@ impl Drop for Carry {
         });
         self.p
             .locks
-            .each(&mut |_, _, fd| drop(fd.set_cloexec(true)));
+            .each(&mut |_, _, fd| keep_over_exec(fd.raw(), false));
     }
 }
 
 /// Which open files survive, and which close.
-fn sort(
-    p: &'static Process,
-    shared: bool,
-    manifest: &mut Manifest,
-    carried: &mut Vec<i32>,
-) -> Result<(), Errno> {
+fn sort(p: &'static Process, shared: bool, manifest: &mut Manifest) -> Result<(), Errno> {
     let mut failed = None;
     let mut closing = Vec::new();
     p.fds.each(&mut |fd, file| {
         let slot = (file.slot.index(), file.slot.generation());
-        // SAFETY: no memory involved.
-        match unsafe { call!(SYS_fcntl, fd, libc::F_GETFD) } {
-            Ok(0) => {}
-            Ok(_) => return closing.push(slot),
-            Err(_) => return,
+        match survives(fd) {
+            Some(true) => {}
+            Some(false) => return closing.push(slot),
+            None => return,
         }
         if let Err(e) = imprint(fd, slot) {
             failed = Some(e);
         }
-        carried.push(fd);
         if manifest.descriptions.iter().all(|d| d.slot != slot) {
             manifest.descriptions.push(describe(file, slot));
         }
@@ -149,6 +142,13 @@ fn sort(
         manifest.closed = closing;
     }
     failed.map_or(Ok(()), Err)
+}
+
+/// Whether a number stays open over an exec; `None` if the kernel does not know it.
+fn survives(fd: i32) -> Option<bool> {
+    // SAFETY: no memory involved.
+    let flags = unsafe { call!(SYS_fcntl, fd, libc::F_GETFD) }.ok()?;
+    Some(flags as i32 & libc::FD_CLOEXEC == 0)
 }
 
 /// Gives the number a description of the placeholder that says which slot it is.

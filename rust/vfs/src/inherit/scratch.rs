@@ -16,8 +16,6 @@ pub struct Scratch {
     pub strings: Vec<CString>,
     /// Leading arguments of an interpreter, in order; they replace `argv[0]`.
     pub prefix: Vec<CString>,
-    /// Descriptors whose slots got a reference for the new program.
-    pub carried: Vec<i32>,
 }
 
 // SAFETY: a block is used by one thread at a time; the pointers are only handed to the kernel.
