@@ -84,12 +84,12 @@ impl OpenFile {
 
     /// Opened for reading.
     pub fn can_read(&self) -> bool {
-        !self.is_path() && (self.flags_access & libc::O_ACCMODE) + 1 & 1 != 0
+        !self.is_path() && ((self.flags_access & libc::O_ACCMODE) + 1) & 1 != 0
     }
 
     /// Opened for writing. (Access mode 3 allows neither.)
     pub fn can_write(&self) -> bool {
-        !self.is_path() && (self.flags_access & libc::O_ACCMODE) + 1 & 2 != 0
+        !self.is_path() && ((self.flags_access & libc::O_ACCMODE) + 1) & 2 != 0
     }
 
     /// Opened with `O_PATH`: a place, not its data.

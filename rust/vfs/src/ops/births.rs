@@ -104,12 +104,12 @@ fn each_right(message: i64, f: &mut dyn FnMut(i64, i32) -> bool) {
     let Ok(message) = user::get::<libc::msghdr>(message) else {
         return;
     };
-    let (mut at, mut left) = (message.msg_control as i64, message.msg_controllen as usize);
+    let (mut at, mut left) = (message.msg_control as i64, message.msg_controllen);
     while at != 0 && left >= HEAD {
         let Ok(head) = user::get::<libc::cmsghdr>(at) else {
             return;
         };
-        let len = head.cmsg_len as usize;
+        let len = head.cmsg_len;
         if len < HEAD || len > left {
             return;
         }

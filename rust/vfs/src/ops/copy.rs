@@ -239,16 +239,14 @@ impl Side {
                 let buffers = Buffers::one(buf.as_mut_ptr() as i64, buf.len() as i64)?;
                 data::read_at(p, file, buffers, position + done)
             }
-            End::Kernel(fd) => {
-                let (ptr, len) = (buf.as_mut_ptr(), buf.len());
-                // SAFETY: the buffer is writable for its length.
-                let n = match self.at {
-                    0 => unsafe { call!(SYS_read, *fd, ptr, len) }?,
-                    // SAFETY: as above.
-                    _ => unsafe { call!(SYS_pread64, *fd, ptr, len, self.offset + done) }?,
-                };
-                Ok(n as usize)
-            }
+            End::Kernel(fd) => self.kernel(
+                libc::SYS_read,
+                libc::SYS_pread64,
+                *fd,
+                buf.as_mut_ptr(),
+                buf.len(),
+                done,
+            ),
         }
     }
 
@@ -258,17 +256,31 @@ impl Side {
                 let buffers = Buffers::one(buf.as_ptr() as i64, buf.len() as i64)?;
                 Ok(data::write_at(p, file, buffers, position + done, false)?.0)
             }
-            End::Kernel(fd) => {
-                let (ptr, len) = (buf.as_ptr(), buf.len());
-                // SAFETY: the buffer is readable for its length.
-                let n = match self.at {
-                    0 => unsafe { call!(SYS_write, *fd, ptr, len) }?,
-                    // SAFETY: as above.
-                    _ => unsafe { call!(SYS_pwrite64, *fd, ptr, len, self.offset + done) }?,
-                };
-                Ok(n as usize)
-            }
+            End::Kernel(fd) => self.kernel(
+                libc::SYS_write,
+                libc::SYS_pwrite64,
+                *fd,
+                buf.as_ptr().cast_mut(),
+                buf.len(),
+                done,
+            ),
         }
+    }
+
+    /// The kernel's call at its own position, or at the application's offset.
+    fn kernel(
+        &self,
+        here: i64,
+        there: i64,
+        fd: i32,
+        ptr: *mut u8,
+        len: usize,
+        done: i64,
+    ) -> Op<usize> {
+        let nr = if self.at == 0 { here } else { there };
+        let a = [fd.into(), ptr as i64, len as i64, self.offset + done, 0, 0];
+        // SAFETY: the callers' slice of len bytes at ptr, written only by the reading calls.
+        Ok(unsafe { crate::kernel::syscall(nr, a) }? as usize)
     }
 }
 
