@@ -3,8 +3,9 @@
 //! of the table. The allocator's own locks are the entry layer's.
 //!
 //! Order: prepare takes the child's references on every open file description and gives those
-//! that an exec may pass on their flock(2) owner, so that parent and child share it. The child
-//! then begins a new lock image, tells DAOS, and forgets what belongs to its parent.
+//! that an exec may pass on their flock(2) owner, so that parent and child share it, then waits for
+//! every change of a table to end. The child begins a new lock image, tells DAOS, and forgets what
+//! belongs to its parent.
 use super::{identity, overlay};
 use crate::filter::pil_filter;
 use crate::process::Process;
@@ -16,11 +17,13 @@ pub fn fork_prepare(p: &'static Process) {
     overlay::sweep();
     share_descriptions(p);
     p.fds.fork_prepare();
+    p.names_hold();
 }
 
 /// In the parent, after fork(2), successful or not. A failed fork leaks the references taken for
 /// the child: slots of 64 bytes, nothing else.
 pub fn fork_parent(p: &'static Process) {
+    p.names_release();
     p.fds.fork_parent();
 }
 
@@ -32,8 +35,7 @@ pub fn fork_child(p: &'static Process) {
     overlay::forget();
     p.fds.reset_locks_after_fork();
     p.locks.forked();
-    p.cwd.forked();
-    p.credentials.forked();
+    p.names_forked();
     if let Some(client) = crate::mount::client() {
         client.forked();
     }
