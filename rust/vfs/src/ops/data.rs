@@ -12,7 +12,6 @@ use std::sync::Arc;
 const RWF_HIPRI: i32 = 0x01;
 const RWF_DSYNC: i32 = 0x02;
 const RWF_SYNC: i32 = 0x04;
-const RWF_NOWAIT: i32 = 0x08;
 const RWF_APPEND: i32 = 0x10;
 const RWF_NOAPPEND: i32 = 0x20;
 
@@ -57,8 +56,11 @@ pub fn preadv2(p: &'static Process, a: [i64; 6]) -> Op<i64> {
     } else {
         at(p, a[0], a[3], readable)?
     };
-    check_flags(a[5] as i32, RWF_HIPRI | RWF_DSYNC | RWF_SYNC)?;
     let buffers = Buffers::import(a[1], a[2])?;
+    if buffers.total() == 0 {
+        return Ok(0);
+    }
+    check_flags(a[5] as i32, RWF_HIPRI | RWF_DSYNC | RWF_SYNC)?;
     if own {
         return read_here(p, &file, buffers);
     }
@@ -75,11 +77,14 @@ pub fn pwritev2(p: &'static Process, a: [i64; 6]) -> Op<i64> {
     };
     let flags = a[5] as i32;
     let known = RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_APPEND | RWF_NOAPPEND;
+    let buffers = Buffers::import(a[1], a[2])?;
+    if buffers.total() == 0 {
+        return Ok(0);
+    }
     check_flags(flags, known)?;
     if flags & RWF_APPEND != 0 && flags & RWF_NOAPPEND != 0 {
         return fail(Errno::EINVAL);
     }
-    let buffers = Buffers::import(a[1], a[2])?;
     let append = appends(&file, flags);
     if own {
         return write_here(p, &file, buffers, append);
@@ -87,11 +92,11 @@ pub fn pwritev2(p: &'static Process, a: [i64; 6]) -> Op<i64> {
     Ok(write_at(p, &file, buffers, a[3], append)?.0 as i64)
 }
 
-/// A DFS call always waits for the network: `RWF_NOWAIT` is refused like any unknown flag.
+/// A DFS call always waits for the network: `RWF_NOWAIT` is refused like any unknown flag. The
+/// kernel looks at the flags only when there is something to move.
 fn check_flags(flags: i32, known: i32) -> Op<()> {
     match flags & !known {
         0 => Ok(()),
-        _ if flags & RWF_NOWAIT != 0 => fail(Errno(libc::EOPNOTSUPP)),
         _ => fail(Errno(libc::EOPNOTSUPP)),
     }
 }
@@ -179,6 +184,7 @@ pub(super) fn read_at(
         return Ok(0);
     }
     p.mappings.before_read(node);
+    let wanted = buffers.total();
     if buffers.total() > PROBE_ALL {
         let left = node.object.size()?.saturating_sub(offset as u64);
         buffers.truncate(left.min(buffers.total() as u64) as usize);
@@ -187,7 +193,7 @@ pub(super) fn read_at(
     // SAFETY: the buffers were probed; read(2)'s caller keeps them during the call.
     let n = unsafe { node.object.read(buffers.list(), offset as u64) }?;
     let end = offset as u64 + n as u64;
-    file.saw(n, buffers.total(), end)?;
+    file.saw(n, wanted, end)?;
     Ok(n)
 }
 
