@@ -7,7 +7,7 @@
 use std::alloc::{GlobalAlloc, Layout};
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
-use vfs::{call, kernel};
+use vfs::call;
 
 /// Block sizes; each is a multiple of 16, so that every block is aligned to 16.
 const CLASSES: [usize; 21] = [
@@ -30,7 +30,7 @@ impl Spin {
         while self.0.compare_exchange_weak(false, true, Ordering::Acquire, Ordering::Relaxed).is_err() {
             if self.0.load(Ordering::Relaxed) {
                 // SAFETY: sched_yield has no arguments.
-                let _ = unsafe { call!(SYS_sched_yield,) };
+                let _ = unsafe { call!(SYS_sched_yield) };
             }
         }
     }
@@ -108,9 +108,9 @@ impl Arena {
             self.bump_left.store(CHUNK, Ordering::Relaxed);
         }
         let block = self.bump.load(Ordering::Relaxed);
-        // SAFETY: at least `size` bytes are left in the chunk.
-        self.bump.store(unsafe { block.add(size) }, Ordering::Relaxed);
         self.bump_left.fetch_sub(size, Ordering::Relaxed);
+        // SAFETY: at least `size` bytes were left in the chunk.
+        self.bump.store(unsafe { block.add(size) }, Ordering::Relaxed);
         self.bump_lock.unlock();
         block
     }

@@ -2,6 +2,7 @@
 use std::ffi::{c_char, CStr, CString};
 use std::path::{Component, Path};
 use std::time::Duration;
+use vfs::inherit::Kept;
 
 /// A mount named by variables.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -47,24 +48,54 @@ extern "C" {
     static environ: *const *const c_char;
 }
 
-/// The value of a variable of this process; UTF-8 is not required of paths, so bytes.
-pub fn variable(name: &str) -> Option<CString> {
+/// Every `NAME=value` of this process's environment, as bytes (UTF-8 is not required of paths).
+fn entries() -> impl Iterator<Item = &'static CStr> {
     // SAFETY: environ is the process's environment; nobody changes it while the constructor runs.
-    let mut entry = unsafe { environ };
-    if entry.is_null() {
-        return None;
-    }
-    // SAFETY: the array ends with a null pointer, its entries are strings.
-    while let Some(text) = unsafe { (*entry).as_ref() } {
-        // SAFETY: as above.
-        let bytes = unsafe { CStr::from_ptr(text) }.to_bytes();
-        if let Some(value) = bytes.strip_prefix(name.as_bytes()).and_then(|r| r.strip_prefix(b"=")) {
-            return CString::new(value).ok();
+    let mut next = unsafe { environ };
+    std::iter::from_fn(move || {
+        if next.is_null() {
+            return None;
         }
-        // SAFETY: not past the null pointer.
-        entry = unsafe { entry.add(1) };
+        // SAFETY: the array ends with a null pointer, which is not passed; its entries are strings.
+        unsafe {
+            let text = (*next).as_ref()?;
+            next = next.add(1);
+            Some(CStr::from_ptr(text))
+        }
+    })
+}
+
+/// The value of a variable of this process.
+pub fn variable(name: &str) -> Option<CString> {
+    let value = |entry: &CStr| {
+        let rest = entry.to_bytes().strip_prefix(name.as_bytes())?;
+        CString::new(rest.strip_prefix(b"=")?).ok()
+    };
+    entries().find_map(value)
+}
+
+/// What programs started from here should find in their environment even when it was stripped: the
+/// preload (if that is how the library came here) and the settings of DAOS and of the library.
+pub fn kept() -> Kept {
+    const SETTINGS: [&str; 10] = [
+        "D_IL_", "DAOS_POOL=", "DAOS_CONTAINER=", "DAOS_MOUNT_POINT=", "DAOS_AGENT_DRPC_DIR=", "PIL4DFS_",
+        "D_LOG_", "DD_", "D_INTERFACE=", "D_DOMAIN=",
+    ];
+    let wanted = |entry: &&CStr| {
+        let bytes = entry.to_bytes();
+        SETTINGS.iter().any(|s| bytes.starts_with(s.as_bytes())) && !bytes.starts_with(b"PIL4DFS_EXEC")
+    };
+    let preload = variable("LD_PRELOAD").unwrap_or_default();
+    let library = preload
+        .to_bytes()
+        .split(|b| b": ".contains(b))
+        .find(|path| path.windows(13).any(|w| w == b"libpil4dfs.so"))
+        .and_then(|path| CString::new(path).ok());
+    Kept {
+        library,
+        settings: entries().filter(wanted).map(CStr::to_owned).collect(),
+        leave: variable("PIL4DFS_EXEC_ENV").is_some_and(|v| v.as_bytes() == b"leave"),
     }
-    None
 }
 
 impl Config {

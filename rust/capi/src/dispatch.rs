@@ -43,18 +43,10 @@ pub unsafe extern "C" fn pil_after(op: i32, args: *const [i64; 6], ret: i64) -> 
 }
 
 fn counted(op: i32, args: &[i64; 6], value: i64) -> i64 {
-    if let Some(row) = catalogue::report(op).and_then(|name| report_row(name, op, args)) {
-        report::count(row);
+    if report::enabled() {
+        if let Some(row) = catalogue::report_call(op, args).and_then(report::row) {
+            report::count(row);
+        }
     }
     value
-}
-
-/// The report's row of a call: opening a directory counts as `opendir`, `unlinkat(AT_REMOVEDIR)` as `rmdir`.
-fn report_row(name: &str, op: i32, args: &[i64; 6]) -> Option<usize> {
-    let name = match name {
-        "open" if op == catalogue::openat && args[2] & i64::from(libc::O_DIRECTORY) != 0 => "opendir",
-        "unlink" if op == catalogue::unlinkat && args[2] & i64::from(libc::AT_REMOVEDIR) != 0 => "rmdir",
-        name => name,
-    };
-    report::row(name)
 }

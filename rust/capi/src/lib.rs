@@ -8,6 +8,7 @@ mod boundary;
 mod bypass;
 mod config;
 mod dispatch;
+mod entry;
 mod hook;
 mod logging;
 mod report;

@@ -5,7 +5,7 @@
 use log::{LevelFilter, Log, Metadata, Record};
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
-use vfs::{call, kernel};
+use vfs::call;
 
 struct Sink;
 static SINK: Sink = Sink;

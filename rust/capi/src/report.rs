@@ -25,32 +25,15 @@ pub fn announce(app: &str, on: bool) {
     stderr(format!("app {app} interception {}\n", if on { "ON" } else { "OFF" }).as_bytes());
 }
 
-/// Index of the counter named `name` in spec/calls.tbl, if it has a row.
-pub const fn row(name: &str) -> Option<usize> {
-    let mut i = 0;
-    while i < ROWS.len() {
-        if let Some(r) = ROWS[i] {
-            if same(r.as_bytes(), name.as_bytes()) {
-                return Some(i);
-            }
-        }
-        i += 1;
-    }
-    None
+/// Whether calls are to be counted.
+#[inline]
+pub fn enabled() -> bool {
+    ENABLED.load(Ordering::Relaxed)
 }
 
-const fn same(a: &[u8], b: &[u8]) -> bool {
-    if a.len() != b.len() {
-        return false;
-    }
-    let mut i = 0;
-    while i < a.len() {
-        if a[i] != b[i] {
-            return false;
-        }
-        i += 1;
-    }
-    true
+/// Index of the counter with this name (spec/calls.tbl), if it has a row.
+pub fn row(name: &str) -> Option<usize> {
+    ROWS.iter().position(|row| *row == Some(name))
 }
 
 /// Counts one call.

@@ -1,0 +1,36 @@
+//! What the C entry layer offers to Rust (c/pil.h). Unit tests of this crate run without it.
+
+#[cfg(not(test))]
+mod c {
+    unsafe extern "C" {
+        pub fn pil_wants(nr: u32) -> bool;
+        pub fn pil_depth() -> u32;
+        pub safe fn pil_pending_signals() -> u32;
+        pub fn pil_probe_read(p: *const u8, n: usize) -> i64;
+        pub fn pil_probe_write(p: *mut u8, n: usize) -> i64;
+        pub fn pil_copy_path(dst: *mut u8, src: *const u8, size: usize) -> i64;
+    }
+}
+
+/// Whether the sites of this kernel call number are to be patched.
+pub fn wants(nr: u32) -> bool {
+    #[cfg(not(test))]
+    // SAFETY: a pure look-up.
+    return unsafe { c::pil_wants(nr) };
+    #[cfg(test)]
+    return nr == 0;
+}
+
+/// Gives the VFS the routines that touch the application's memory and see its signals.
+pub fn connect() {
+    #[cfg(not(test))]
+    {
+        let _ = vfs::user::HOOKS.set(vfs::user::Hooks {
+            probe_read: c::pil_probe_read,
+            probe_write: c::pil_probe_write,
+            copy_path: c::pil_copy_path,
+            depth: c::pil_depth,
+        });
+        vfs::lock::set_pending(c::pil_pending_signals);
+    }
+}

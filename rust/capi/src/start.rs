@@ -1,0 +1,233 @@
+//! Start and end of the process, and the forks in between: what the constructor, pthread_atfork and
+//! exit_group call. Nothing here touches a mount unless the process already stands in one.
+use crate::boundary::{boundary, install_panic_hook};
+use crate::config::{variable, Config};
+use crate::{bypass, config, entry, hook, logging, report, ARENA};
+use once_cell::sync::OnceCell;
+use std::ffi::{CStr, CString};
+use std::sync::atomic::Ordering;
+use vfs::mount::{ExplicitMount, MountConfig, MountTable};
+use vfs::process::Process;
+use vfs::{call, filter, Errno};
+
+/// `PIL4DFS_DAOS_DIR`, for the loader.
+static DAOS_DIR: OnceCell<CString> = OnceCell::new();
+static REPORT: OnceCell<bool> = OnceCell::new();
+
+/// The constructor's first step: environment and mount table. 1 if there is something to serve.
+#[no_mangle]
+pub extern "C" fn pil_start() -> i32 {
+    boundary(0, || i32::from(start()))
+}
+
+fn start() -> bool {
+    let config = Config::from_environment();
+    logging::start(config.log.as_deref());
+    let _ = REPORT.set(config.report);
+    if let Some(line) = &config.complaint {
+        log::error!("{line}");
+    }
+    let on = !config.hook_off && prepare(&config);
+    if !on {
+        started(false);
+    }
+    on
+}
+
+/// Makes the process state if there is a mount to serve. The filter stays unarmed: the entry layer
+/// arms it when the call sites are patched ([`pil_armed_now`]).
+fn prepare(config: &Config) -> bool {
+    let mountinfo = read_file(c"/proc/self/mountinfo").unwrap_or_default();
+    let dfuse = mountinfo.windows(13).any(|w| w == b" - fuse.daos ");
+    if config.mount.is_none() && (!dfuse || bypassed(config)) {
+        return false;
+    }
+    install_panic_hook();
+    entry::connect();
+    if let Some(dir) = &config.daos_dir {
+        let _ = DAOS_DIR.set(dir.clone());
+    }
+    if let Some(dir) = &config.rundir {
+        vfs::rundir::set(dir.clone());
+    }
+    vfs::mount::set_loader(load);
+    vfs::dirstream::set_names_only(config.names_only);
+    vfs::inherit::keep(config::kept());
+    let explicit = config.mount.iter().map(|m| ExplicitMount {
+        point: m.point.clone(),
+        pool: m.pool.clone(),
+        container: m.container.clone(),
+    });
+    // short tools keep to dfuse on the mounts it serves
+    let seen: &[u8] = if dfuse && !bypassed(config) { &mountinfo } else { b"" };
+    let mounts = MountTable::from_config(&MountConfig { explicit: explicit.collect(), mountinfo: seen });
+    if mounts.is_empty() {
+        return false;
+    }
+    match build(config, mounts) {
+        Ok(_) => true,
+        Err(e) => {
+            log::error!("cannot start ({e}): interception stays off");
+            false
+        }
+    }
+}
+
+/// Puts the process state together.
+fn build(config: &Config, mounts: MountTable) -> Result<&'static Process, Errno> {
+    let numbering = match config.high_numbers {
+        true => vfs::fd::Numbering::High,
+        false => vfs::fd::Numbering::Kernel,
+    };
+    vfs::inherit::start();
+    Process::new(mounts, numbering, config.dcache_timeout).map(Process::set)
+}
+
+/// Whether this program is one of the short tools that stay on dfuse.
+fn bypassed(config: &Config) -> bool {
+    if config.no_bypass {
+        return false;
+    }
+    let cmdline = read_file(c"/proc/self/cmdline").unwrap_or_default();
+    let argv: Vec<&str> = cmdline
+        .split(|&b| b == 0)
+        .filter_map(|a| std::str::from_utf8(a).ok())
+        .collect();
+    bypass::listed(&argv, &config.bypass_list)
+}
+
+/// The call sites are patched (or could not be): the last step of the constructor.
+#[no_mangle]
+pub extern "C" fn pil_started(armed: i32) {
+    boundary((), || started(armed != 0));
+}
+
+fn started(armed: bool) {
+    if armed {
+        filter::pil_filter.armed.store(1, Ordering::Release);
+    }
+    if REPORT.get() == Some(&true) {
+        report::announce(&program(), armed);
+    }
+}
+
+/// The program's base name.
+fn program() -> String {
+    let cmdline = read_file(c"/proc/self/cmdline").unwrap_or_default();
+    let argv0 = cmdline.split(|&b| b == 0).next().unwrap_or_default();
+    bypass::base_name(&String::from_utf8_lossy(argv0)).to_owned()
+}
+
+/// Inherited descriptors and working directory, and the cases in which DAOS must be up before main.
+/// At depth 1, on the private stack, after arming.
+#[no_mangle]
+pub extern "C" fn pil_adopt() {
+    boundary((), || {
+        let Some(process) = Process::get() else { return };
+        vfs::inherit::adopt(process);
+        let early = ["LD_LIBRARY_PATH", "TZ", "TZDIR"].iter().filter_map(|name| variable(name));
+        if early.into_iter().any(|value| mentions_a_mount(process, &value)) {
+            bring_up(process);
+        }
+    })
+}
+
+/// A colon-separated list with a directory below a mount.
+fn mentions_a_mount(process: &Process, list: &CStr) -> bool {
+    list.to_bytes()
+        .split(|&b| b == b':')
+        .any(|dir| process.mounts.iter().any(|m| dir.starts_with(m.point.to_bytes())))
+}
+
+fn bring_up(process: &Process) {
+    process.mounts.iter().filter(|m| !m.served_by_dfuse).for_each(|m| {
+        let _ = m.fs();
+    });
+}
+
+/// Before the real MPI_Init: DAOS is started outside of it, never in the middle.
+#[no_mangle]
+pub extern "C" fn pil_mpi_init() {
+    boundary((), || {
+        if let Some(process) = Process::get() {
+            bring_up(process);
+        }
+    })
+}
+
+/// Before the real dlopen: nothing to do until libdaos is to be loaded by one.
+#[no_mangle]
+pub extern "C" fn pil_dlopen_prepare(_file: *const std::ffi::c_char) {}
+
+/// Loads libdaos and libdfs, or says why that is impossible.
+fn load() -> Result<&'static daos_sys::Api, Errno> {
+    daos_sys::load::open(DAOS_DIR.get().map(CString::as_c_str)).map_err(|e| {
+        log::error!("{e}; install daos-client, or name the directory of libdaos.so.2 in PIL4DFS_DAOS_DIR");
+        Errno::EIO
+    })
+}
+
+/// pthread_atfork: before the fork.
+#[no_mangle]
+pub extern "C" fn pil_fork_prepare() {
+    boundary((), || {
+        if let Some(process) = Process::get() {
+            vfs::inherit::fork_prepare(process);
+        }
+    });
+    ARENA.lock_all();
+}
+
+/// pthread_atfork: after it, in the parent.
+#[no_mangle]
+pub extern "C" fn pil_fork_parent() {
+    ARENA.unlock_all();
+    boundary((), || {
+        if let Some(process) = Process::get() {
+            vfs::inherit::fork_parent(process);
+        }
+    })
+}
+
+/// pthread_atfork: after it, in the child.
+#[no_mangle]
+pub extern "C" fn pil_fork_child() {
+    ARENA.unlock_all();
+    boundary((), || {
+        report::reset();
+        if let Some(process) = Process::get() {
+            vfs::inherit::fork_child(process);
+        }
+    })
+}
+
+/// The last moment of the process, after stdio's flush.
+#[no_mangle]
+pub extern "C" fn pil_exit(_status: i32) {
+    boundary((), || {
+        hook::census();
+        report::summary();
+    })
+}
+
+/// The bytes of a file of /proc.
+fn read_file(path: &CStr) -> Result<Vec<u8>, Errno> {
+    // SAFETY: a string, and a buffer of the given size below.
+    let fd = unsafe { call!(SYS_openat, libc::AT_FDCWD, path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) }?;
+    let mut bytes: Vec<u8> = Vec::with_capacity(8192);
+    let result = loop {
+        bytes.reserve(4096);
+        let (at, room) = (bytes.len(), bytes.capacity() - bytes.len());
+        // SAFETY: `room` bytes from `at` on are the vector's own.
+        match unsafe { call!(SYS_read, fd, bytes.as_mut_ptr().add(at), room) } {
+            Ok(0) => break Ok(()),
+            // SAFETY: the kernel has filled n bytes.
+            Ok(n) => unsafe { bytes.set_len(at + n as usize) },
+            Err(Errno::EINTR) => {}
+            Err(e) => break Err(e),
+        }
+    };
+    // SAFETY: the descriptor is ours.
+    let _ = unsafe { call!(SYS_close, fd) };
+    result.map(|()| bytes)
+}
