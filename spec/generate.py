@@ -4,6 +4,7 @@
 	generate.py rust --out DIR              ops.rs for the vfs crate
 	generate.py c --out DIR [--arch ARCH]   ops.h, table.c, shims.c, exports.map for the C entry
 	generate.py docs [--check]              the README's tables and the manual page
+	generate.py man [--version V]           the manual page pil4dfs(7), on standard output
 	generate.py list WHAT                   operations, symbols, tests: for scripts
 	generate.py check                       every number of this machine's headers is classified
 
@@ -41,6 +42,8 @@ def main():
             command.add_argument("--arch", default=platform.machine())
     docs = commands.add_parser("docs")
     docs.add_argument("--check", action="store_true")
+    manual = commands.add_parser("man")
+    manual.add_argument("--version", default="")
     listing = commands.add_parser("list")
     listing.add_argument("what", choices=("operations", "symbols", "tests"))
     commands.add_parser("check")
@@ -57,6 +60,9 @@ def main():
     elif args.command == "docs":
         import docs_out
         sys.exit(docs_out.run(operations, catalogue.read_environment(), args.check))
+    elif args.command == "man":
+        import docs_out
+        sys.stdout.write(docs_out.manual(operations, catalogue.read_environment(), args.version))
     elif args.command == "list":
         for op in operations:
             if args.what == "operations":
