@@ -51,7 +51,8 @@ int main(int argc, char **argv)
 	snprintf(path, sizeof(path), "%s/rank%d", argv[1], rank);
 	must(mkdir(path, 0755) == 0, "mkdir", path);
 	for (long i = 0; i < count; i++) {
-		snprintf(path, sizeof(path), "%s/rank%d/f%ld", argv[1], rank, i);
+		snprintf(path, sizeof(path), "%s/rank%d/f%ld", argv[1], rank,
+			 i);
 		int fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0644);
 		int len = snprintf(text, sizeof(text), "rank %d file %ld", rank,
 				   i);

@@ -182,13 +182,13 @@ t_fail(const char *file, int line, const char *fmt, ...)
 		return;                                                        \
 	} while (0)
 
-/* A path below the running case's directory; 16 results live at a time. */
+/* A path below the running case's directory; 64 results live at a time. */
 static T_MAYBE __attribute__((format(printf, 1, 2))) char *t_at(const char *fmt,
 								...)
 {
-	static __thread char bufs[16][PATH_MAX];
-	static __thread unsigned int next;
-	char *buf = bufs[next++ % 16];
+	static char bufs[64][PATH_MAX];
+	static unsigned int next;
+	char *buf = bufs[__atomic_fetch_add(&next, 1, __ATOMIC_RELAXED) % 64];
 	int len = snprintf(buf, PATH_MAX, "%s/", t_dir);
 	va_list ap;
 
@@ -196,6 +196,18 @@ static T_MAYBE __attribute__((format(printf, 1, 2))) char *t_at(const char *fmt,
 	vsnprintf(buf + len, PATH_MAX - len, fmt, ap);
 	va_end(ap);
 	return buf;
+}
+
+/* The same into the caller's buffer of PATH_MAX bytes: for threads and handlers. */
+static T_MAYBE __attribute__((format(printf, 2, 3))) void
+t_into(char *buf, const char *fmt, ...)
+{
+	int len = snprintf(buf, PATH_MAX, "%s/", t_dir);
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(buf + len, PATH_MAX - len, fmt, ap);
+	va_end(ap);
 }
 
 static T_MAYBE void t_put_mem(const char *path, const void *data, size_t len)
