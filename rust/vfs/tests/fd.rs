@@ -92,7 +92,10 @@ fn perform(
             make(both!(fcntl), [a, cmd.into(), min, 0, 0, 0])
         }
         Step::Close(a) => make(both!(close), [a, 0, 0, 0, 0, 0]),
-        Step::CloseRange(a, b, flags) => make(both!(close_range), [a, b & 0xff, flags, 0, 0, 0]),
+        Step::CloseRange(a, b, flags) => make(
+            both!(close_range),
+            [a, if b < 0 { u32::MAX.into() } else { b }, flags, 0, 0, 0],
+        ),
         Step::SetFd(a, flag) => make(
             both!(fcntl),
             [a.max(3), libc::F_SETFD.into(), flag, 0, 0, 0],

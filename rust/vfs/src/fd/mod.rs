@@ -124,6 +124,9 @@ impl Table {
 
     /// The kernel has handed out `fd`: now the table.
     fn publish(&self, fd: i32, file: Arc<OpenFile>) -> Result<i32, Errno> {
+        if hidden::is_hidden(fd) {
+            hidden::lost(fd);
+        }
         match self.set(fd, Some(file)) {
             Ok(None) => Ok(fd),
             Ok(Some(_stale)) => {
