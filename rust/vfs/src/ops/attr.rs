@@ -1,5 +1,5 @@
 //! Changing attributes: chmod(2), chown(2), utimensat(2), truncate(2).
-use crate::ops::{names, outside};
+use crate::ops::outside;
 use crate::permission::{As, Mode, WRITE};
 use crate::process::Process;
 use crate::resolve::{self, Follow, Located, Options};
@@ -274,6 +274,6 @@ pub fn truncate(p: &'static Process, a: [i64; 6]) -> Op<i64> {
         Located::Node(node) => node,
         _ => return fail(Errno::ENOENT),
     };
-    names::set_size(p, &node, a[1] as u64)?;
+    crate::ops::resize(p, &node, a[1])?;
     Ok(0)
 }

@@ -80,13 +80,6 @@ fn entry(found: &Found) -> Result<Attr, Errno> {
         .stat(&found.parent.object, &found.name)
 }
 
-/// Truncates a file and what is mapped of it.
-pub fn set_size(p: &Process, node: &Arc<Node>, size: u64) -> Result<(), Errno> {
-    node.object.truncate(size)?;
-    p.mappings.truncated(node, size);
-    Ok(())
-}
-
 /// `mknodat(dirfd, path, mode, dev)`: regular files; DFS holds nothing else.
 pub fn mknodat(p: &'static Process, a: [i64; 6]) -> Op<i64> {
     let found = match resolve::parent(p, a[0], a[1])? {

@@ -300,7 +300,7 @@ impl Wish {
             _ => return fail(Errno::ENOENT),
         };
         if self.has(libc::O_TRUNC) && kind == Kind::File && !self.has(libc::O_PATH) {
-            crate::ops::names::set_size(p, &node, 0)?;
+            crate::ops::resize(p, &node, 0)?;
         }
         Ok(Some(node))
     }
