@@ -73,10 +73,7 @@ impl Filesystem {
             return self.move_link(source, target, from, to, no_replace);
         }
         self.move_entry(source, target, from, to, no_replace)?;
-        // A link's entry is moved as it is.
-        if from.kind() != Kind::Symlink {
-            self.restore_mtime(target, from);
-        }
+        self.restore_mtime(target, from);
         Ok(())
     }
 
