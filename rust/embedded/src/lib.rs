@@ -1,1 +1,46 @@
-//! placeholder
+//! An embedded DAOS: the client ABI of libdaos, libdfs and libduns over a local directory, for
+//! laptops and tests. It is not DAOS, and says so in its log. What a client must guard against in
+//! DAOS - no permission checks, destructive renames, names only in listings - it does as well, so
+//! that a missing guard shows here and not first on a real system.
+//!
+//! Environment: `PIL4DFS_EMBEDDED_ROOT` (the store), `PIL4DFS_EMBEDDED_FAULT` (see `fault.rs`),
+//! `PIL4DFS_EMBEDDED_DELAY_US`, `_INIT_DELAY_US`, `_CONNECT_DELAY_US` (spun), `D_LOG_FILE`.
+
+#[macro_use]
+mod call;
+mod abi;
+mod counters;
+mod data;
+mod entry;
+mod error;
+mod fault;
+mod handle;
+mod key;
+mod lmdb;
+mod log;
+mod namespace;
+mod process;
+mod spin;
+mod store;
+mod test_store;
+
+pub use counters::Counters;
+pub use error::{Error, Result};
+pub use log::silence as silence_log;
+pub use store::{uuid_text, Container, NewContainer, Pool, Store};
+pub use test_store::{test_store, TestStore};
+
+macro_rules! fill {
+    (
+        required { $($req:ident [$($rsym:literal),+] ($($rarg:ident: $rty:ty),*) -> $rret:ty;)* }
+        optional { $($opt:ident [$($osym:literal),+] ($($oarg:ident: $oty:ty),*) -> $oret:ty;)* }
+    ) => {{
+        use abi::{attr::*, container::*, directory::*, event::*, file::*, life::*, mount::*, object::*, pool::*, property::*, uns::*, xattr::*};
+        daos_sys::Api { $($req,)* $($opt: Some($opt),)* }
+    }};
+}
+
+/// The table filled with this crate's functions, all of them, for programs that link it in.
+pub fn api() -> daos_sys::Api {
+    daos_sys::functions!(fill)
+}

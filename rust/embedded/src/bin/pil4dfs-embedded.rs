@@ -1,1 +1,232 @@
-fn main() {}
+//! Makes, lists and destroys the pools and containers of an embedded store, as the `daos` command
+//! does for a real system, and reads the call counters.
+use clap::{Parser, Subcommand};
+use pil4dfs_embedded::{uuid_text, Counters, Error, NewContainer, Pool, Store};
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(
+    name = "pil4dfs-embedded",
+    version,
+    about = "Manage a store of the embedded provider (this is not DAOS)"
+)]
+struct Arguments {
+    /// The store's directory [default: $PIL4DFS_EMBEDDED_ROOT]
+    #[arg(long, global = true)]
+    root: Option<String>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Pools
+    #[command(subcommand)]
+    Pool(PoolCommand),
+    /// Containers
+    #[command(subcommand)]
+    Cont(ContCommand),
+    /// Calls per function by all processes so far
+    Counters {
+        /// Set them to 0 afterwards
+        #[arg(long)]
+        reset: bool,
+    },
+}
+
+#[derive(Subcommand)]
+enum PoolCommand {
+    /// Make a pool (and the store, if it is not there yet)
+    Create { pool: String },
+    /// List pools
+    List,
+    /// Destroy an empty pool, or with --force one with its containers
+    Destroy {
+        pool: String,
+        #[arg(long)]
+        force: bool,
+    },
+}
+
+#[derive(Subcommand)]
+enum ContCommand {
+    /// Make a POSIX container
+    Create {
+        pool: String,
+        label: String,
+        /// Balanced consistency: mounts only with the flag for it
+        #[arg(long)]
+        balanced: bool,
+        /// Default chunk size of files, bytes
+        #[arg(long, default_value_t = 0)]
+        chunk_size: u64,
+    },
+    /// List a pool's containers
+    List { pool: String },
+    /// Destroy a container with all it holds
+    Destroy { pool: String, label: String },
+    /// Let a container be opened only to read, or with --off to write again
+    Protect {
+        pool: String,
+        label: String,
+        #[arg(long)]
+        off: bool,
+    },
+}
+
+/// An error, said in a sentence.
+fn explained(error: Error, what: &str) -> String {
+    let text = match error.as_daos().saturating_neg() {
+        daos_sys::DER_EXIST => "exists already".into(),
+        daos_sys::DER_NONEXIST => "does not exist".into(),
+        daos_sys::DER_INVAL => "is no valid label ([a-zA-Z0-9._:-], at most 127)".into(),
+        daos_sys::DER_BUSY => "still has containers (see --force)".into(),
+        daos_sys::DER_AGENT_COMM => "has no store below it (see pool create)".into(),
+        daos_sys::DER_NO_PERM => "is not allowed to this user".into(),
+        daos_sys::DER_NOSPACE => "finds no space left".into(),
+        number => daos_sys::der_name(number).map_or(format!("failed ({number})"), str::to_string),
+    };
+    format!("{what} {text}")
+}
+
+fn find_pool(store: &Store, name: &str) -> Result<Pool, String> {
+    store
+        .pool(name)
+        .map_err(|error| explained(error, &format!("pool {name}")))
+}
+
+fn pool(root: &str, command: &PoolCommand) -> Result<(), String> {
+    let open = || Store::open(root).map_err(|error| explained(error, root));
+    match command {
+        PoolCommand::Create { pool } => {
+            let store = Store::create(root).map_err(|error| explained(error, root))?;
+            let made = store.create_pool(pool);
+            let made = made.map_err(|error| explained(error, &format!("pool {pool}")))?;
+            println!("{} {}", made.label, uuid_text(&made.uuid));
+        }
+        PoolCommand::List => {
+            let store = open()?;
+            for pool in store.pools().map_err(|error| explained(error, root))? {
+                println!("{} {}", pool.label, uuid_text(&pool.uuid));
+            }
+        }
+        PoolCommand::Destroy { pool, force } => {
+            let store = open()?;
+            let found = find_pool(&store, pool)?;
+            let what = format!("pool {pool}");
+            if *force {
+                for cont in store
+                    .containers(found.id)
+                    .map_err(|error| explained(error, &what))?
+                {
+                    let gone = store.destroy_container(found.id, &cont.label);
+                    gone.map_err(|error| explained(error, &cont.label))?;
+                }
+            }
+            store
+                .destroy_pool(pool)
+                .map_err(|error| explained(error, &what))?;
+        }
+    }
+    Ok(())
+}
+
+fn cont(root: &str, command: &ContCommand) -> Result<(), String> {
+    let store = Store::open(root).map_err(|error| explained(error, root))?;
+    let named = |label: &str| format!("container {label}");
+    match command {
+        ContCommand::Create {
+            pool,
+            label,
+            balanced,
+            chunk_size,
+        } => {
+            let pool = find_pool(&store, pool)?;
+            let new = NewContainer {
+                posix: true,
+                balanced: *balanced,
+                chunk: *chunk_size,
+                oclass: 0,
+            };
+            let made = store.create_container(pool.id, label, new);
+            let made = made.map_err(|error| explained(error, &named(label)))?;
+            println!("{} {}", made.label, uuid_text(&made.uuid));
+        }
+        ContCommand::List { pool } => {
+            let pool = find_pool(&store, pool)?;
+            for cont in store
+                .containers(pool.id)
+                .map_err(|error| explained(error, &pool.label))?
+            {
+                let kind = if cont.balanced { "balanced" } else { "relaxed" };
+                let access = if cont.protected { " read-only" } else { "" };
+                println!(
+                    "{} {} {kind} chunk {}{access}",
+                    cont.label,
+                    uuid_text(&cont.uuid),
+                    cont.chunk
+                );
+            }
+        }
+        ContCommand::Destroy { pool, label } => {
+            let pool = find_pool(&store, pool)?;
+            store
+                .destroy_container(pool.id, label)
+                .map_err(|error| explained(error, &named(label)))?;
+        }
+        ContCommand::Protect { pool, label, off } => {
+            let pool = find_pool(&store, pool)?;
+            store
+                .protect(pool.id, label, !off)
+                .map_err(|error| explained(error, &named(label)))?;
+        }
+    }
+    Ok(())
+}
+
+fn counters(root: &str, reset: bool) -> Result<(), String> {
+    Store::open(root).map_err(|error| explained(error, root))?;
+    let counters = Counters::open(root, 0o666);
+    for (name, calls, faults) in counters
+        .all()
+        .into_iter()
+        .filter(|(_, calls, faults)| calls + faults > 0)
+    {
+        match faults {
+            0 => println!("{name} {calls}"),
+            faults => println!("{name} {calls} faults {faults}"),
+        }
+    }
+    if reset {
+        counters.reset();
+    }
+    Ok(())
+}
+
+/// The store's directory as an absolute path.
+fn absolute(root: Option<String>) -> Result<String, String> {
+    let root = root.or_else(|| std::env::var("PIL4DFS_EMBEDDED_ROOT").ok());
+    let root = root.filter(|root| !root.is_empty());
+    let root = root.ok_or("no store: give --root DIR or set PIL4DFS_EMBEDDED_ROOT")?;
+    let path = std::path::absolute(&root).map_err(|error| format!("{root}: {error}"))?;
+    path.into_os_string()
+        .into_string()
+        .map_err(|_| format!("{root} is not UTF-8"))
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    pil4dfs_embedded::silence_log();
+    let done = absolute(arguments.root).and_then(|root| match &arguments.command {
+        Command::Pool(command) => pool(&root, command),
+        Command::Cont(command) => cont(&root, command),
+        Command::Counters { reset } => counters(&root, *reset),
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("pil4dfs-embedded: {message}");
+            ExitCode::from(2)
+        }
+    }
+}

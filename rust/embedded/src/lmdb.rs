@@ -1,0 +1,365 @@
+//! A thin layer over LMDB's C API: one environment, its unnamed database, transactions, cursors.
+//! WRITEMAP, so that commits make no system call; NOTLS, so that a reset read transaction keeps
+//! its reader slot and is renewed in a few instructions. After fork the child opens the
+//! environment anew and leaks this one.
+use crate::error::{errno, Result};
+use lmdb_master_sys as ffi;
+use std::cell::Cell;
+use std::ffi::{c_int, c_void, CString};
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+
+/// Address space and largest size of the metadata, bytes; the file is sparse.
+const MAP_SIZE: usize = 16 << 30;
+/// Reader slots over all processes of a node; 64 bytes each in the lock file.
+const MAX_READERS: u32 = 4096;
+/// Idle read transactions kept for reuse.
+const POOL: usize = 64;
+/// Every so many write transactions the slots of dead readers are freed.
+const READER_CHECK_EVERY: u32 = 1024;
+
+/// An open environment.
+pub struct Env {
+    raw: *mut ffi::MDB_env,
+    dbi: ffi::MDB_dbi,
+    writable: bool,
+    idle: [AtomicPtr<ffi::MDB_txn>; POOL],
+    writes: AtomicU32,
+}
+
+// SAFETY: LMDB's environment may be shared by threads; the idle transactions are taken and given
+// back atomically, and with NOTLS a read transaction may be used by any one thread at a time.
+unsafe impl Sync for Env {}
+// SAFETY: as above.
+unsafe impl Send for Env {}
+
+fn check(rc: c_int) -> Result<()> {
+    match rc {
+        0 => Ok(()),
+        ffi::MDB_NOTFOUND => errno(libc::ENOENT),
+        ffi::MDB_KEYEXIST => errno(libc::EEXIST),
+        ffi::MDB_MAP_FULL => errno(libc::ENOSPC),
+        ffi::MDB_READERS_FULL => errno(libc::EAGAIN),
+        rc if rc > 0 => errno(rc),
+        _ => errno(libc::EIO),
+    }
+}
+
+fn val(bytes: &[u8]) -> ffi::MDB_val {
+    ffi::MDB_val {
+        mv_size: bytes.len() as _,
+        mv_data: bytes.as_ptr() as *mut c_void,
+    }
+}
+
+/// The bytes of a value inside the map.
+///
+/// # Safety
+/// `value` must have been filled by LMDB in a transaction that lives as long as `'a`.
+unsafe fn bytes<'a>(value: &ffi::MDB_val) -> &'a [u8] {
+    match value.mv_size as usize {
+        0 => &[],
+        // SAFETY: LMDB answered this many bytes at this address of its map.
+        len => unsafe { std::slice::from_raw_parts(value.mv_data as *const u8, len) },
+    }
+}
+
+impl Env {
+    /// Opens the environment in directory `dir`, which must exist; a fresh one is made in an
+    /// empty directory. Read-only (and then without reader slots) where it cannot be written.
+    pub fn open(dir: &[u8], mode: libc::mode_t) -> Result<Env> {
+        let path = |file: &[u8]| {
+            let mut path = dir.to_vec();
+            path.extend_from_slice(file);
+            CString::new(path).or(errno(libc::EINVAL))
+        };
+        let dir_path = path(b"")?;
+        let data = path(b"/data.mdb")?;
+        // SAFETY: a NUL-terminated path.
+        let writable = unsafe {
+            libc::access(data.as_ptr(), libc::F_OK) != 0
+                || libc::access(data.as_ptr(), libc::W_OK) == 0
+        };
+        let mut flags = ffi::MDB_NOTLS | ffi::MDB_NORDAHEAD;
+        flags |= match writable {
+            true => ffi::MDB_WRITEMAP | ffi::MDB_MAPASYNC | ffi::MDB_NOSYNC,
+            false => ffi::MDB_RDONLY | ffi::MDB_NOLOCK,
+        };
+        let mut raw = ptr::null_mut();
+        // SAFETY: the calls LMDB documents for opening, in its order; close on any failure.
+        unsafe {
+            check(ffi::mdb_env_create(&mut raw))?;
+            let opened = check(ffi::mdb_env_set_mapsize(raw, MAP_SIZE as _))
+                .and_then(|()| check(ffi::mdb_env_set_maxreaders(raw, MAX_READERS)))
+                .and_then(|()| check(ffi::mdb_env_open(raw, dir_path.as_ptr(), flags, mode)));
+            if let Err(error) = opened {
+                ffi::mdb_env_close(raw);
+                return Err(error);
+            }
+        }
+        let mut env = Env {
+            raw,
+            dbi: 0,
+            writable,
+            idle: [const { AtomicPtr::new(ptr::null_mut()) }; POOL],
+            writes: AtomicU32::new(0),
+        };
+        env.reader_check();
+        // The first read transaction registers this process in the lock file; it stays pooled, so
+        // that later ones need no descriptor.
+        let txn = env.begin_read()?;
+        // SAFETY: a live transaction; the unnamed database always exists.
+        check(unsafe { ffi::mdb_dbi_open(txn, ptr::null(), 0, &mut env.dbi) })?;
+        env.give_back(txn);
+        Ok(env)
+    }
+
+    /// False when the user may not write the store.
+    pub fn writable(&self) -> bool {
+        self.writable
+    }
+
+    /// Frees the slots of readers that died; needed lest their old snapshots be kept for ever.
+    pub fn reader_check(&self) {
+        let mut dead = 0;
+        // SAFETY: an open environment.
+        unsafe { ffi::mdb_reader_check(self.raw, &mut dead) };
+    }
+
+    /// Writes everything to the disk, as before a power failure.
+    pub fn sync(&self) {
+        // SAFETY: an open environment.
+        unsafe { ffi::mdb_env_sync(self.raw, 1) };
+    }
+
+    fn begin_read(&self) -> Result<*mut ffi::MDB_txn> {
+        let mut txn = ptr::null_mut();
+        // SAFETY: an open environment.
+        let mut rc =
+            unsafe { ffi::mdb_txn_begin(self.raw, ptr::null_mut(), ffi::MDB_RDONLY, &mut txn) };
+        if rc == ffi::MDB_READERS_FULL {
+            self.reader_check();
+            // SAFETY: as above.
+            rc =
+                unsafe { ffi::mdb_txn_begin(self.raw, ptr::null_mut(), ffi::MDB_RDONLY, &mut txn) };
+        }
+        check(rc).map(|()| txn)
+    }
+
+    /// This thread's place in the pool.
+    fn place() -> usize {
+        static NEXT: AtomicUsize = AtomicUsize::new(1);
+        thread_local!(static PLACE: Cell<usize> = const { Cell::new(0) });
+        PLACE.with(|place| {
+            if place.get() == 0 {
+                place.set(NEXT.fetch_add(1, Ordering::Relaxed));
+            }
+            place.get() % POOL
+        })
+    }
+
+    fn give_back(&self, txn: *mut ffi::MDB_txn) {
+        // SAFETY: a live read transaction that its user is done with.
+        unsafe { ffi::mdb_txn_reset(txn) };
+        let slot = &self.idle[Env::place()];
+        if slot
+            .compare_exchange(ptr::null_mut(), txn, Ordering::Release, Ordering::Relaxed)
+            .is_err()
+        {
+            // SAFETY: nobody else knows this transaction.
+            unsafe { ffi::mdb_txn_abort(txn) };
+        }
+    }
+
+    /// A snapshot to read from; it ends with the value.
+    pub fn read(&self) -> Result<ReadTxn<'_>> {
+        let idle = self.idle[Env::place()].swap(ptr::null_mut(), Ordering::Acquire);
+        // SAFETY: an idle transaction is a reset one, and was taken out of the pool by us alone.
+        if !idle.is_null() && unsafe { ffi::mdb_txn_renew(idle) } == 0 {
+            return Ok(ReadTxn {
+                txn: Txn {
+                    raw: idle,
+                    env: self,
+                },
+            });
+        }
+        let raw = self.begin_read()?;
+        Ok(ReadTxn {
+            txn: Txn { raw, env: self },
+        })
+    }
+
+    /// Runs `change` in a write transaction: committed when it answers `Ok`, gone without a trace
+    /// otherwise. Waits for the writer of any process.
+    pub fn write<T>(&self, change: impl FnOnce(&WriteTxn<'_>) -> Result<T>) -> Result<T> {
+        if self.writes.fetch_add(1, Ordering::Relaxed) % READER_CHECK_EVERY
+            == READER_CHECK_EVERY - 1
+        {
+            self.reader_check();
+        }
+        let mut raw = ptr::null_mut();
+        // SAFETY: an open environment.
+        check(unsafe { ffi::mdb_txn_begin(self.raw, ptr::null_mut(), 0, &mut raw) })?;
+        let mut txn = WriteTxn {
+            txn: Txn { raw, env: self },
+        };
+        let value = change(&txn)?; // on error the drop aborts
+        let raw = std::mem::replace(&mut txn.txn.raw, ptr::null_mut());
+        // SAFETY: the live transaction begun above; commit frees it whatever it answers.
+        check(unsafe { ffi::mdb_txn_commit(raw) })?;
+        Ok(value)
+    }
+}
+
+/// What reading and writing transactions share.
+pub struct Txn<'e> {
+    raw: *mut ffi::MDB_txn,
+    env: &'e Env,
+}
+
+/// A snapshot.
+pub struct ReadTxn<'e> {
+    txn: Txn<'e>,
+}
+
+/// A change in the making. Values read from it are copied: they may move with the next change.
+pub struct WriteTxn<'e> {
+    txn: Txn<'e>,
+}
+
+impl<'e> std::ops::Deref for ReadTxn<'e> {
+    type Target = Txn<'e>;
+    fn deref(&self) -> &Txn<'e> {
+        &self.txn
+    }
+}
+
+impl<'e> std::ops::Deref for WriteTxn<'e> {
+    type Target = Txn<'e>;
+    fn deref(&self) -> &Txn<'e> {
+        &self.txn
+    }
+}
+
+impl Drop for ReadTxn<'_> {
+    fn drop(&mut self) {
+        self.txn.env.give_back(self.txn.raw);
+    }
+}
+
+impl Drop for WriteTxn<'_> {
+    fn drop(&mut self) {
+        if !self.txn.raw.is_null() {
+            // SAFETY: a live transaction that was not committed.
+            unsafe { ffi::mdb_txn_abort(self.txn.raw) };
+        }
+    }
+}
+
+impl Txn<'_> {
+    /// The value of `key`, seen by `look` inside the map.
+    pub fn get<T>(&self, key: &[u8], look: impl FnOnce(&[u8]) -> T) -> Result<Option<T>> {
+        let mut key = val(key);
+        let mut value = val(&[]);
+        // SAFETY: a live transaction and its database; LMDB fills `value`.
+        match unsafe { ffi::mdb_get(self.raw, self.env.dbi, &mut key, &mut value) } {
+            ffi::MDB_NOTFOUND => Ok(None),
+            rc => {
+                check(rc)?;
+                // SAFETY: filled just now; `look` ends before anything can change.
+                Ok(Some(look(unsafe { bytes(&value) })))
+            }
+        }
+    }
+
+    /// True when there is such a key.
+    pub fn has(&self, key: &[u8]) -> Result<bool> {
+        Ok(self.get(key, |_| ())?.is_some())
+    }
+
+    /// Shows every (key, value) from `from` on that starts with `prefix`, in order, until `look`
+    /// answers false.
+    pub fn scan(
+        &self,
+        prefix: &[u8],
+        from: &[u8],
+        mut look: impl FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<()> {
+        let cursor = Cursor::open(self)?;
+        let mut op = ffi::MDB_SET_RANGE;
+        let mut key = val(from);
+        let mut value = val(&[]);
+        loop {
+            // SAFETY: a live cursor; LMDB fills key and value.
+            match unsafe { ffi::mdb_cursor_get(cursor.0, &mut key, &mut value, op) } {
+                ffi::MDB_NOTFOUND => return Ok(()),
+                rc => check(rc)?,
+            }
+            // SAFETY: filled just now, and nothing changes while `look` looks.
+            let (found, data) = unsafe { (bytes(&key), bytes(&value)) };
+            if !found.starts_with(prefix) || !look(found, data) {
+                return Ok(());
+            }
+            op = ffi::MDB_NEXT;
+        }
+    }
+}
+
+impl WriteTxn<'_> {
+    /// Stores `value` under `key`, over whatever is there.
+    pub fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
+        self.store(key, value, 0)
+    }
+
+    /// Stores `value` under a new `key`; `EEXIST` if there is one.
+    pub fn insert(&self, key: &[u8], value: &[u8]) -> Result<()> {
+        self.store(key, value, ffi::MDB_NOOVERWRITE)
+    }
+
+    fn store(&self, key: &[u8], value: &[u8], flags: u32) -> Result<()> {
+        let (mut key, mut value) = (val(key), val(value));
+        // SAFETY: a live write transaction; LMDB copies key and value.
+        check(unsafe { ffi::mdb_put(self.raw, self.env.dbi, &mut key, &mut value, flags) })
+    }
+
+    /// Removes `key`; true if it was there.
+    pub fn delete(&self, key: &[u8]) -> Result<bool> {
+        let mut key = val(key);
+        // SAFETY: a live write transaction.
+        match unsafe { ffi::mdb_del(self.raw, self.env.dbi, &mut key, ptr::null_mut()) } {
+            ffi::MDB_NOTFOUND => Ok(false),
+            rc => check(rc).map(|()| true),
+        }
+    }
+
+    /// Removes every key that starts with `prefix`.
+    pub fn delete_prefix(&self, prefix: &[u8]) -> Result<()> {
+        let mut keys = Vec::new();
+        self.scan(prefix, prefix, |key, _| {
+            keys.push(key.to_vec());
+            true
+        })?;
+        for key in keys {
+            self.delete(&key)?;
+        }
+        Ok(())
+    }
+}
+
+struct Cursor(*mut ffi::MDB_cursor);
+
+impl Cursor {
+    fn open(txn: &Txn<'_>) -> Result<Cursor> {
+        let mut cursor = ptr::null_mut();
+        // SAFETY: a live transaction and its database.
+        check(unsafe { ffi::mdb_cursor_open(txn.raw, txn.env.dbi, &mut cursor) })?;
+        Ok(Cursor(cursor))
+    }
+}
+
+impl Drop for Cursor {
+    fn drop(&mut self) {
+        // SAFETY: opened by `open`, and its transaction is still alive: it is borrowed there.
+        unsafe { ffi::mdb_cursor_close(self.0) }
+    }
+}

@@ -1,0 +1,495 @@
+//! The store: a directory with the metadata of all pools (`meta`, LMDB), the bytes of every file
+//! (`data/<container>/<2 digits>/<object>`), and the counters. It may be shared by the users of a
+//! node if its creator made the directory sticky and world-writable (01777).
+use crate::entry::{Entry, Time};
+use crate::error::{der, errno, Error, Result};
+use crate::key::{Key, Oid, CONTAINER_TAGS, ROOT, ROOT_NAME, SUPERBLOCK};
+use crate::lmdb::{Env, Txn, WriteTxn};
+use crate::spin::Spin;
+use std::ffi::CString;
+
+/// An open store.
+pub struct Store {
+    root: String,
+    env: &'static Env,
+    shared: bool,
+}
+
+/// Environments this process has open, by process generation and path: LMDB must not open one
+/// twice, since closing either would drop the locks of both. They are never closed.
+static OPEN: Spin<Vec<(u32, String, &'static Env)>> = Spin::new(Vec::new());
+
+fn open_env(meta: &str) -> Result<&'static Env> {
+    let now = crate::process::generation();
+    let known = |open: &Vec<(u32, String, &'static Env)>| {
+        open.iter()
+            .find(|(made, path, _)| *made == now && path == meta)
+            .map(|(_, _, env)| *env)
+    };
+    // The lock is held over the opening: two threads must not both do it.
+    let mut open = OPEN.lock();
+    if let Some(env) = known(&open) {
+        return Ok(env);
+    }
+    let env: &'static Env = Box::leak(Box::new(Env::open(meta.as_bytes(), 0o666)?));
+    open.push((now, meta.to_string(), env));
+    Ok(env)
+}
+
+/// A pool's record.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Pool {
+    /// Its number in the store.
+    pub id: u32,
+    /// Its UUID.
+    pub uuid: [u8; 16],
+    /// Its label.
+    pub label: String,
+}
+
+/// A container's record.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Container {
+    /// Its number in the store.
+    pub id: u32,
+    /// The pool's number.
+    pub pool: u32,
+    /// Its UUID.
+    pub uuid: [u8; 16],
+    /// Its label.
+    pub label: String,
+    /// POSIX layout; without it there is nothing to mount.
+    pub posix: bool,
+    /// Balanced consistency: mounts only with its flag.
+    pub balanced: bool,
+    /// May only be opened to read.
+    pub protected: bool,
+    /// Default chunk size of files, bytes.
+    pub chunk: u64,
+    /// Default object class.
+    pub oclass: u32,
+}
+
+/// What a new container shall be.
+#[derive(Clone, Copy, Default)]
+pub struct NewContainer {
+    /// See [`Container::posix`].
+    pub posix: bool,
+    /// See [`Container::balanced`].
+    pub balanced: bool,
+    /// See [`Container::chunk`]; 0 for DAOS's default.
+    pub chunk: u64,
+    /// See [`Container::oclass`].
+    pub oclass: u32,
+}
+
+const POSIX: u8 = 1;
+const BALANCED: u8 = 2;
+const PROTECTED: u8 = 4;
+
+impl Pool {
+    fn encode(&self) -> Vec<u8> {
+        let mut bytes = self.id.to_le_bytes().to_vec();
+        bytes.extend_from_slice(&self.uuid);
+        bytes
+    }
+
+    fn decode(label: &[u8], bytes: &[u8]) -> Option<Pool> {
+        Some(Pool {
+            id: u32::from_le_bytes(bytes.get(..4)?.try_into().ok()?),
+            uuid: bytes.get(4..20)?.try_into().ok()?,
+            label: String::from_utf8_lossy(label).into_owned(),
+        })
+    }
+}
+
+impl Container {
+    fn encode(&self) -> Vec<u8> {
+        let mut bytes = self.id.to_le_bytes().to_vec();
+        bytes.extend_from_slice(&self.uuid);
+        let flag = |set, bit| if set { bit } else { 0u8 };
+        bytes.push(
+            flag(self.posix, POSIX)
+                | flag(self.balanced, BALANCED)
+                | flag(self.protected, PROTECTED),
+        );
+        bytes.extend_from_slice(&self.chunk.to_le_bytes());
+        bytes.extend_from_slice(&self.oclass.to_le_bytes());
+        bytes
+    }
+
+    fn decode(pool: u32, label: &[u8], bytes: &[u8]) -> Option<Container> {
+        let flags = *bytes.get(20)?;
+        Some(Container {
+            id: u32::from_le_bytes(bytes.get(..4)?.try_into().ok()?),
+            pool,
+            uuid: bytes.get(4..20)?.try_into().ok()?,
+            label: String::from_utf8_lossy(label).into_owned(),
+            posix: flags & POSIX != 0,
+            balanced: flags & BALANCED != 0,
+            protected: flags & PROTECTED != 0,
+            chunk: u64::from_le_bytes(bytes.get(21..29)?.try_into().ok()?),
+            oclass: u32::from_le_bytes(bytes.get(29..33)?.try_into().ok()?),
+        })
+    }
+}
+
+/// `[a-zA-Z0-9._:-]{1,127}`, as DAOS wants labels.
+pub fn is_label(label: &str) -> bool {
+    let good = |b: u8| b.is_ascii_alphanumeric() || b"._:-".contains(&b);
+    (1..=daos_sys::DAOS_PROP_MAX_LABEL_LEN).contains(&label.len()) && label.bytes().all(good)
+}
+
+/// The 36 characters of a UUID.
+pub fn uuid_text(uuid: &[u8; 16]) -> String {
+    let hex: String = uuid.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!(
+        "{}-{}-{}-{}-{}",
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..]
+    )
+}
+
+/// The UUID of 36 characters, or none.
+pub fn uuid_from(text: &str) -> Option<[u8; 16]> {
+    let dashes = [8, 13, 18, 23];
+    let in_place = |(at, byte): (usize, u8)| (byte == b'-') == dashes.contains(&at);
+    if text.len() != 36 || !text.bytes().enumerate().all(in_place) {
+        return None;
+    }
+    let hex: String = text.chars().filter(|c| *c != '-').collect();
+    let mut uuid = [0; 16];
+    for (at, byte) in uuid.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(hex.get(2 * at..2 * at + 2)?, 16).ok()?;
+    }
+    Some(uuid)
+}
+
+fn random_uuid() -> [u8; 16] {
+    let mut uuid = [0u8; 16];
+    // SAFETY: 16 bytes to fill.
+    unsafe { libc::getrandom(uuid.as_mut_ptr().cast(), 16, 0) };
+    uuid[6] = uuid[6] & 0x0f | 0x40;
+    uuid[8] = uuid[8] & 0x3f | 0x80;
+    uuid
+}
+
+fn mode_of(path: &str) -> Option<u32> {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata(path).ok().map(|meta| meta.mode())
+}
+
+fn host<T>(result: std::io::Result<T>) -> Result<T> {
+    result.map_err(|error| Error::Errno(error.raw_os_error().unwrap_or(libc::EIO)))
+}
+
+/// Makes a directory (it may exist) and, in a shared store, opens it to all.
+fn make_dir(path: &str, shared: bool) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    match std::fs::create_dir(path) {
+        Ok(()) if shared => host(std::fs::set_permissions(
+            path,
+            std::fs::Permissions::from_mode(0o777),
+        )),
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => host(Err(error)),
+    }
+}
+
+impl Store {
+    /// Opens the store at `root` (absolute). `-DER_AGENT_COMM` if there is none, as without an
+    /// agent; `-DER_NO_PERM` if it cannot be read.
+    pub fn open(root: &str) -> Result<Store> {
+        let missing = |_| Error::Der(daos_sys::DER_AGENT_COMM);
+        let meta = format!("{root}/meta");
+        let mode = match std::fs::metadata(format!("{meta}/data.mdb")) {
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                crate::log::error(&format!("no permission to read the store {root}"));
+                return der(daos_sys::DER_NO_PERM);
+            }
+            Err(_) => {
+                crate::log::error(&format!("there is no store at {root}"));
+                return der(daos_sys::DER_AGENT_COMM);
+            }
+            Ok(_) => mode_of(root).ok_or(()).map_err(missing)?,
+        };
+        let shared = mode & 0o1777 == 0o1777;
+        let env = open_env(&meta)?;
+        Ok(Store {
+            root: root.to_string(),
+            env,
+            shared,
+        })
+    }
+
+    /// Makes a store at `root` if there is none yet, and opens it.
+    pub fn create(root: &str) -> Result<Store> {
+        use std::os::unix::fs::PermissionsExt;
+        host(std::fs::create_dir_all(root))?;
+        let shared = mode_of(root).unwrap_or(0) & 0o1777 == 0o1777;
+        make_dir(&format!("{root}/data"), shared)?;
+        let meta = format!("{root}/meta");
+        make_dir(&meta, shared)?;
+        if std::fs::metadata(format!("{meta}/data.mdb")).is_err() {
+            let env = open_env(&meta)?;
+            env.write(|txn| txn.put(b"VERSION", b"1"))?; // so that the first page is there for readers
+            if shared {
+                for file in ["data.mdb", "lock.mdb"] {
+                    let path = format!("{meta}/{file}");
+                    host(std::fs::set_permissions(
+                        path,
+                        std::fs::Permissions::from_mode(0o666),
+                    ))?;
+                }
+            }
+            return Ok(Store {
+                root: root.to_string(),
+                env,
+                shared,
+            });
+        }
+        Store::open(root)
+    }
+
+    /// The directory.
+    pub fn root(&self) -> &str {
+        &self.root
+    }
+
+    /// The metadata.
+    pub fn env(&self) -> &'static Env {
+        self.env
+    }
+
+    /// Permissions that new files of the store are asked for (the umask takes its part).
+    pub fn file_mode(&self) -> libc::mode_t {
+        0o666
+    }
+
+    /// True when the store is for all users of the node.
+    pub fn is_shared(&self) -> bool {
+        self.shared
+    }
+
+    /// Where the bytes of an object are.
+    pub fn data_path(&self, cont: u32, oid: Oid) -> CString {
+        let place = crate::key::hash(&oid.hi.to_le_bytes()) ^ oid.lo;
+        let path = format!(
+            "{}/data/{cont:x}/{:02x}/{:x}.{:x}\0",
+            self.root,
+            place & 0xff,
+            oid.lo,
+            oid.hi
+        );
+        CString::from_vec_with_nul(path.into_bytes()).unwrap_or_default()
+    }
+
+    fn next(txn: &WriteTxn<'_>, key: &Key) -> Result<u64> {
+        let read = |bytes: &[u8]| bytes.try_into().map(u64::from_le_bytes).unwrap_or(0);
+        let next = txn.get(key, read)?.unwrap_or(0) + 1;
+        txn.put(key, &next.to_le_bytes())?;
+        Ok(next)
+    }
+
+    /// A number no other client of the container has: the `lo` of its next objects.
+    pub fn alloc_oid_range(&self, cont: u32) -> Result<u64> {
+        self.env.write(|txn| Store::next(txn, &Key::next_oid(cont)))
+    }
+
+    /// All pools.
+    pub fn pools(&self) -> Result<Vec<Pool>> {
+        let mut pools = Vec::new();
+        let txn = self.env.read()?;
+        txn.scan(&Key::pool(b""), &Key::pool(b""), |key, bytes| {
+            pools.extend(Pool::decode(&key[1..], bytes));
+            true
+        })?;
+        Ok(pools)
+    }
+
+    /// A pool by label or UUID; `-DER_NONEXIST`.
+    pub fn pool(&self, name: &str) -> Result<Pool> {
+        let uuid = uuid_from(name);
+        let wanted = |pool: &Pool| pool.label == name || Some(pool.uuid) == uuid;
+        self.pools()?
+            .into_iter()
+            .find(wanted)
+            .ok_or(Error::Der(daos_sys::DER_NONEXIST))
+    }
+
+    /// A new pool; `-DER_EXIST`, `-DER_INVAL` for a bad label.
+    pub fn create_pool(&self, label: &str) -> Result<Pool> {
+        if !is_label(label) {
+            return der(daos_sys::DER_INVAL);
+        }
+        self.env.write(|txn| {
+            let id = Store::next(txn, &Key::next_number())? as u32;
+            let pool = Pool {
+                id,
+                uuid: random_uuid(),
+                label: label.to_string(),
+            };
+            txn.insert(&Key::pool(label.as_bytes()), &pool.encode())?;
+            Ok(pool)
+        })
+    }
+
+    /// Destroys an empty pool; `-DER_BUSY` while it has containers.
+    pub fn destroy_pool(&self, name: &str) -> Result<()> {
+        let pool = self.pool(name)?;
+        if !self.containers(pool.id)?.is_empty() {
+            return der(daos_sys::DER_BUSY);
+        }
+        self.env
+            .write(|txn| txn.delete(&Key::pool(pool.label.as_bytes())).map(|_| ()))
+    }
+
+    /// All containers of a pool.
+    pub fn containers(&self, pool: u32) -> Result<Vec<Container>> {
+        let txn = self.env.read()?;
+        Store::containers_in(&txn, pool)
+    }
+
+    fn containers_in(txn: &Txn<'_>, pool: u32) -> Result<Vec<Container>> {
+        let mut containers = Vec::new();
+        let prefix = Key::container(pool, b"");
+        txn.scan(&prefix, &prefix, |key, bytes| {
+            containers.extend(Container::decode(pool, &key[prefix.len()..], bytes));
+            true
+        })?;
+        Ok(containers)
+    }
+
+    /// A container by label or UUID; `-DER_NONEXIST`.
+    pub fn container(&self, pool: u32, name: &str) -> Result<Container> {
+        let uuid = uuid_from(name);
+        let wanted = |cont: &Container| cont.label == name || Some(cont.uuid) == uuid;
+        let found = self.containers(pool)?.into_iter().find(wanted);
+        found.ok_or(Error::Der(daos_sys::DER_NONEXIST))
+    }
+
+    /// A container by its number, in any pool.
+    pub fn container_by_uuid(&self, uuid: &[u8; 16]) -> Result<(Pool, Container)> {
+        for pool in self.pools()? {
+            if let Some(cont) = self
+                .containers(pool.id)?
+                .into_iter()
+                .find(|cont| cont.uuid == *uuid)
+            {
+                return Ok((pool, cont));
+            }
+        }
+        der(daos_sys::DER_NONEXIST)
+    }
+
+    /// A new container with its superblock and root directory (if POSIX) and its place for data.
+    pub fn create_container(&self, pool: u32, label: &str, new: NewContainer) -> Result<Container> {
+        if !is_label(label) {
+            return der(daos_sys::DER_INVAL);
+        }
+        // SAFETY: these two cannot fail.
+        let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
+        let chunk = if new.chunk == 0 {
+            daos_sys::DFS_DEFAULT_CHUNK_SIZE
+        } else {
+            new.chunk
+        };
+        let id = self
+            .env
+            .write(|txn| Store::next(txn, &Key::next_number()))? as u32;
+        let place = format!("{}/data/{id:x}", self.root);
+        make_dir(&place, self.shared)?;
+        for digits in 0..=255 {
+            make_dir(&format!("{place}/{digits:02x}"), self.shared)?;
+        }
+        let container = Container {
+            id,
+            pool,
+            uuid: random_uuid(),
+            label: label.to_string(),
+            posix: new.posix,
+            balanced: new.balanced,
+            protected: false,
+            chunk,
+            oclass: new.oclass,
+        };
+        let made = self.env.write(|txn| {
+            txn.insert(&Key::container(pool, label.as_bytes()), &container.encode())?;
+            if new.posix {
+                let root = Entry::new(libc::S_IFDIR | 0o755, uid, gid, ROOT, 0, 0);
+                txn.insert(&Key::entry(id, SUPERBLOCK, ROOT_NAME), &root.encode(b""))?;
+                txn.put(&Key::directory(id, ROOT), &Time::now().encode())?;
+            }
+            Ok(())
+        });
+        if let Err(error) = made {
+            let _ = std::fs::remove_dir_all(place);
+            return Err(error);
+        }
+        Ok(container)
+    }
+
+    /// Lets a container be opened only to read, or to write again.
+    pub fn protect(&self, pool: u32, name: &str, protected: bool) -> Result<()> {
+        let container = Container {
+            protected,
+            ..self.container(pool, name)?
+        };
+        let key = Key::container(pool, container.label.as_bytes());
+        self.env.write(|txn| txn.put(&key, &container.encode()))
+    }
+
+    /// Destroys a container with all it holds.
+    pub fn destroy_container(&self, pool: u32, name: &str) -> Result<()> {
+        let container = self.container(pool, name)?;
+        self.env.write(|txn| {
+            for tag in CONTAINER_TAGS {
+                txn.delete_prefix(&Key::all(*tag, container.id))?;
+            }
+            txn.delete(&Key::container(pool, container.label.as_bytes()))
+        })?;
+        let _ = std::fs::remove_dir_all(format!("{}/data/{:x}", self.root, container.id));
+        Ok(())
+    }
+
+    /// (total, free) bytes of the file system below.
+    pub fn space(&self) -> Result<(u64, u64)> {
+        let path = CString::new(self.root.as_str()).or(errno(libc::EINVAL))?;
+        // SAFETY: a zeroed structure of integers, and a NUL-terminated path.
+        unsafe {
+            let mut answer: libc::statvfs = std::mem::zeroed();
+            match libc::statvfs(path.as_ptr(), &mut answer) {
+                0 => Ok((
+                    answer.f_blocks * answer.f_frsize,
+                    answer.f_bavail * answer.f_frsize,
+                )),
+                _ => Err(Error::last()),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uuids_are_read_as_written() {
+        let uuid = random_uuid();
+        assert_eq!(uuid_from(&uuid_text(&uuid)), Some(uuid));
+        assert_eq!(uuid_from("pool"), None);
+        assert_eq!(uuid_from("0123456789-0123-0123-0123-0123456789"), None);
+    }
+
+    #[test]
+    fn labels_are_dao_labels() {
+        assert!(is_label("my-pool.1:x_y"));
+        assert!(!is_label(""));
+        assert!(!is_label("a/b"));
+        assert!(!is_label(&"x".repeat(128)));
+    }
+}
