@@ -1,9 +1,10 @@
 //! execveat(2): every exec passes here. A program of the kernel's gets its environment completed
 //! and our descriptors handed on; a program in a mount is staged, or its interpreter run with the
 //! path the caller gave.
+use crate::inherit::carry::Carry;
 use crate::inherit::scratch::{scratch, Scratch};
 use crate::inherit::script::{self, Format};
-use crate::inherit::{self, carry::Carry, environment, privileged, stage};
+use crate::inherit::{self, carry, environment, privileged, stage};
 use crate::node::Node;
 use crate::ownfd::OwnFd;
 use crate::permission::{As, Mode, EXEC};
@@ -208,14 +209,15 @@ fn run(
     envp: i64,
     plain: bool,
 ) -> Op<i64> {
-    let closed = privileged::must_not_inherit(program_path(program));
     let name = match program {
         Program::Staged(_, name) => name.as_slice(),
         _ => b"",
     };
-    let carry = match closed {
-        true => None,
-        false => Carry::prepare(p, scratch, name)?,
+    let needed = !name.is_empty() || carry::is_needed(p);
+    let closed = needed && privileged::must_not_inherit(program_path(program));
+    let carry = match needed && !closed {
+        true => Carry::prepare(p, name)?,
+        false => None,
     };
     scratch.envp.clear();
     let manifest = carry.as_ref().map(Carry::manifest);
