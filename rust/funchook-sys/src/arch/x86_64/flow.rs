@@ -111,6 +111,19 @@ impl Function {
         self.start + self.insns[index].0 as usize
     }
 
+    /// How many instructions there are.
+    pub fn len(&self) -> usize {
+        self.insns.len()
+    }
+
+    /// The targets of direct calls.
+    pub fn calls(&self) -> impl Iterator<Item = usize> + '_ {
+        self.insns.iter().filter_map(|(offset, insn)| {
+            let call = matches!(insn.flow, Flow::Call(_));
+            insn.target(self.start + *offset as usize).filter(|_| call)
+        })
+    }
+
     /// Whether the function holds a jump whose targets are unknown.
     pub fn has_unknown_targets(&self) -> bool {
         self.indirect
@@ -270,6 +283,11 @@ impl Insn {
     /// The register of ModRM's middle field.
     pub fn reg(&self) -> u8 {
         (self.modrm >> 3) & 7 | (self.rex & 4) << 1
+    }
+
+    /// `mov` between a register and a register or memory.
+    pub fn is_move(&self) -> bool {
+        self.map == 0 && matches!(self.opcode, 0x89 | 0x8b) && !self.vector
     }
 
     /// The register of ModRM's low field (where the mode is 3).
