@@ -41,7 +41,13 @@ impl Random {
     }
 
     fn step(&mut self, n: i64) -> Step {
-        let (a, b) = (self.next(PLAY + 2) - 1, self.next(PLAY + 2) - 1);
+        // The runner's own output (0 to 2) is shared with the oracle: left alone.
+        let mut number = || {
+            Some(self.next(PLAY) - 1)
+                .filter(|n| !(0..3).contains(n))
+                .unwrap_or(3)
+        };
+        let (a, b) = (number(), number());
         match self.next(20) {
             0..=3 => Step::Ours(self.next(2) == 0),
             4..=5 => Step::Kernel(self.next(2) == 0),
