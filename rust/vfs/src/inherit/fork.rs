@@ -7,9 +7,7 @@
 //! every change of a table to end. The child begins a new lock image, tells DAOS, and forgets what
 //! belongs to its parent.
 use super::{identity, overlay};
-use crate::filter::pil_filter;
 use crate::process::Process;
-use std::sync::atomic::Ordering;
 
 /// In the parent, before fork(2).
 pub fn fork_prepare(p: &'static Process) {
@@ -53,9 +51,6 @@ pub(super) fn unannounced_child() {
 /// flock(2) belongs to the description: where a child will go on with it, the kernel's owner of
 /// the lock has to exist before the fork.
 fn share_descriptions(p: &'static Process) {
-    if pil_filter.armed.load(Ordering::Relaxed) == 0 {
-        return;
-    }
     p.fds.each(&mut |fd, file| {
         // SAFETY: no memory involved.
         let flags = unsafe { crate::call!(SYS_fcntl, fd, libc::F_GETFD) };
