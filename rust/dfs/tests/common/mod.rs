@@ -1,6 +1,7 @@
 //! What the tests of this crate share: a store of the embedded provider, a directory of its own for
 //! each test, and random numbers that can be repeated.
 #![allow(dead_code)]
+pub mod watch;
 use daos_sys::{daos_cont_info_t, daos_event_t, daos_handle_t, Api, DAOS_COO_RW};
 use dfs::{Access, Attr, Client, Create, DirCursor, Filesystem, Kind, Object, Result};
 use std::ffi::{c_char, c_int, c_uint, CStr, CString};
