@@ -237,7 +237,7 @@ impl Side {
         match &self.end {
             End::Ours(file) => {
                 let buffers = Buffers::one(buf.as_mut_ptr() as i64, buf.len() as i64)?;
-                data::read_at(p, file, buffers, position + done)
+                data::read_at(p, file, buffers, position + done, 0)
             }
             End::Kernel(fd) => self.kernel(
                 libc::SYS_read,
@@ -254,7 +254,7 @@ impl Side {
         match &self.end {
             End::Ours(file) => {
                 let buffers = Buffers::one(buf.as_ptr() as i64, buf.len() as i64)?;
-                Ok(data::write_at(p, file, buffers, position + done, false)?.0)
+                Ok(data::write_at(p, file, buffers, position + done, 0)?.0)
             }
             End::Kernel(fd) => self.kernel(
                 libc::SYS_write,

@@ -19,36 +19,36 @@ const RWF_NOAPPEND: i32 = 0x20;
 /// the file cannot fill.
 const PROBE_ALL: usize = 4 << 20;
 
+/// The flags of `preadv2` and `pwritev2` that mean something, or nothing, here. A DFS call always
+/// waits for the network: `RWF_NOWAIT` is refused like any unknown flag.
+const KNOWN: i32 = RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_APPEND | RWF_NOAPPEND;
+
 /// `read(fd, buf, count)`
 pub fn read(p: &'static Process, a: [i64; 6]) -> Op<i64> {
     let file = readable(p, a[0])?;
-    let buffers = Buffers::one(a[1], a[2])?;
-    read_here(p, &file, buffers)
+    read_here(p, &file, Buffers::one(a[1], a[2])?, 0)
 }
 
 /// `write(fd, buf, count)`
 pub fn write(p: &'static Process, a: [i64; 6]) -> Op<i64> {
     let file = writable(p, a[0])?;
-    let buffers = Buffers::one(a[1], a[2])?;
-    write_here(p, &file, buffers, appends(&file, 0))
+    write_here(p, &file, Buffers::one(a[1], a[2])?, 0)
 }
 
 /// `pread64(fd, buf, count, offset)`
 pub fn pread64(p: &'static Process, a: [i64; 6]) -> Op<i64> {
     let file = at(p, a[0], a[3], readable)?;
-    let buffers = Buffers::one(a[1], a[2])?;
-    Ok(read_at(p, &file, buffers, a[3])? as i64)
+    Ok(read_at(p, &file, Buffers::one(a[1], a[2])?, a[3], 0)? as i64)
 }
 
 /// `pwrite64(fd, buf, count, offset)`: on an `O_APPEND` file Linux appends whatever the offset.
 pub fn pwrite64(p: &'static Process, a: [i64; 6]) -> Op<i64> {
     let file = at(p, a[0], a[3], writable)?;
-    let buffers = Buffers::one(a[1], a[2])?;
-    Ok(write_at(p, &file, buffers, a[3], appends(&file, 0))?.0 as i64)
+    Ok(write_at(p, &file, Buffers::one(a[1], a[2])?, a[3], 0)?.0 as i64)
 }
 
 /// `preadv2(fd, iov, count, pos_l, pos_h, flags)`: position -1 is the file's own (with `pos_h` 1,
-/// the older `preadv`, it is `EINVAL`).
+/// the older `preadv`, it is `EINVAL`). Nothing to read is 0 whatever is read from.
 pub fn preadv2(p: &'static Process, a: [i64; 6]) -> Op<i64> {
     let own = a[3] == -1 && a[4] != 1;
     let file = if own {
@@ -57,14 +57,11 @@ pub fn preadv2(p: &'static Process, a: [i64; 6]) -> Op<i64> {
         at(p, a[0], a[3], readable)?
     };
     let buffers = Buffers::import(a[1], a[2])?;
-    if buffers.total() == 0 {
-        return Ok(0);
+    match buffers.total() {
+        0 => Ok(0),
+        _ if own => read_here(p, &file, buffers, a[5] as i32),
+        _ => Ok(read_at(p, &file, buffers, a[3], a[5] as i32)? as i64),
     }
-    check_flags(a[5] as i32, RWF_HIPRI | RWF_DSYNC | RWF_SYNC)?;
-    if own {
-        return read_here(p, &file, buffers);
-    }
-    Ok(read_at(p, &file, buffers, a[3])? as i64)
 }
 
 /// `pwritev2(fd, iov, count, pos_l, pos_h, flags)`
@@ -75,29 +72,11 @@ pub fn pwritev2(p: &'static Process, a: [i64; 6]) -> Op<i64> {
     } else {
         at(p, a[0], a[3], writable)?
     };
-    let flags = a[5] as i32;
-    let known = RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_APPEND | RWF_NOAPPEND;
     let buffers = Buffers::import(a[1], a[2])?;
-    if buffers.total() == 0 {
-        return Ok(0);
-    }
-    check_flags(flags, known)?;
-    if flags & RWF_APPEND != 0 && flags & RWF_NOAPPEND != 0 {
-        return fail(Errno::EINVAL);
-    }
-    let append = appends(&file, flags);
-    if own {
-        return write_here(p, &file, buffers, append);
-    }
-    Ok(write_at(p, &file, buffers, a[3], append)?.0 as i64)
-}
-
-/// A DFS call always waits for the network: `RWF_NOWAIT` is refused like any unknown flag. The
-/// kernel looks at the flags only when there is something to move.
-fn check_flags(flags: i32, known: i32) -> Op<()> {
-    match flags & !known {
-        0 => Ok(()),
-        _ => fail(Errno(libc::EOPNOTSUPP)),
+    match buffers.total() {
+        0 => Ok(0),
+        _ if own => write_here(p, &file, buffers, a[5] as i32),
+        _ => Ok(write_at(p, &file, buffers, a[3], a[5] as i32)?.0 as i64),
     }
 }
 
@@ -131,36 +110,35 @@ fn at(
     get(p, fd)
 }
 
-fn appends(file: &OpenFile, flags: i32) -> bool {
-    let always = file.slot.flags() & libc::O_APPEND != 0 && flags & RWF_NOAPPEND == 0;
-    always || flags & RWF_APPEND != 0
-}
-
 /// At the file's own position, which moves by what was read.
-fn read_here(p: &'static Process, file: &OpenFile, buffers: Buffers) -> Op<i64> {
+fn read_here(p: &'static Process, file: &OpenFile, buffers: Buffers, flags: i32) -> Op<i64> {
     let position = file.slot.lock();
     let offset = position.get();
-    let n = read_at(p, file, buffers, offset)?;
+    let n = read_at(p, file, buffers, offset, flags)?;
     position.set(offset + n as i64);
     Ok(n as i64)
 }
 
 /// At the file's own position, which moves to the end of what was written; a failed write leaves
 /// it.
-fn write_here(p: &'static Process, file: &OpenFile, buffers: Buffers, append: bool) -> Op<i64> {
+fn write_here(p: &'static Process, file: &OpenFile, buffers: Buffers, flags: i32) -> Op<i64> {
     let position = file.slot.lock();
-    let (n, end) = write_at(p, file, buffers, position.get(), append)?;
+    let (n, end) = write_at(p, file, buffers, position.get(), flags)?;
     if n > 0 {
         position.set(end);
     }
     Ok(n as i64)
 }
 
-/// The range as `rw_verify_area` checks it.
-fn verify(offset: i64, len: usize) -> Op<()> {
-    match offset >= 0 && offset.checked_add(len as i64).is_some() {
-        true => Ok(()),
-        false => fail(Errno::EINVAL),
+/// The range as `rw_verify_area` checks it, then the flags.
+fn verify(offset: i64, len: usize, flags: i32) -> Op<()> {
+    if offset < 0 || offset.checked_add(len as i64).is_none() {
+        return fail(Errno::EINVAL);
+    }
+    match flags {
+        flags if flags & !KNOWN != 0 => fail(Errno(libc::EOPNOTSUPP)),
+        flags if flags & RWF_APPEND != 0 && flags & RWF_NOAPPEND != 0 => fail(Errno::EINVAL),
+        _ => Ok(()),
     }
 }
 
@@ -170,8 +148,9 @@ pub(super) fn read_at(
     file: &OpenFile,
     mut buffers: Buffers,
     offset: i64,
+    flags: i32,
 ) -> Op<usize> {
-    verify(offset, buffers.total())?;
+    verify(offset, buffers.total(), flags)?;
     let node = &file.node;
     if node.kind != Kind::File {
         return fail(if node.kind == Kind::Directory {
@@ -203,9 +182,11 @@ pub(super) fn write_at(
     file: &OpenFile,
     mut buffers: Buffers,
     offset: i64,
-    append: bool,
+    flags: i32,
 ) -> Op<(usize, i64)> {
-    verify(offset, buffers.total())?;
+    verify(offset, buffers.total(), flags)?;
+    let always = file.slot.flags() & libc::O_APPEND != 0 && flags & RWF_NOAPPEND == 0;
+    let append = always || flags & RWF_APPEND != 0;
     if buffers.total() == 0 {
         return Ok((0, offset));
     }

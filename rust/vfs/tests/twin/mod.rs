@@ -83,9 +83,9 @@ pub fn file_of_ours(p: &'static Process, name: &str) -> CString {
     path
 }
 
-/// A fresh, empty kernel file.
+/// A fresh, empty kernel file, on tmpfs: like DFS it has no limit on offsets.
 pub fn kernel_file(name: &str) -> CString {
-    let dir = std::env::temp_dir().join(format!("pil4dfs-twin-{}", std::process::id()));
+    let dir = std::path::Path::new("/dev/shm").join(format!("pil4dfs-twin-{}", std::process::id()));
     std::fs::create_dir_all(&dir).unwrap();
     let path = CString::new(dir.join(name).into_os_string().into_encoded_bytes()).unwrap();
     let fd = raw_open(&path, libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC);
@@ -95,6 +95,6 @@ pub fn kernel_file(name: &str) -> CString {
 
 /// Removes what [`kernel_file`] made.
 pub fn clean() {
-    let dir = std::env::temp_dir().join(format!("pil4dfs-twin-{}", std::process::id()));
+    let dir = std::path::Path::new("/dev/shm").join(format!("pil4dfs-twin-{}", std::process::id()));
     let _ = std::fs::remove_dir_all(dir);
 }
