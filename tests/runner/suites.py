@@ -1,10 +1,11 @@
 """The list of suites, in the order in which they run."""
 
 import dataclasses
+import fnmatch
 import glob
 import os
 
-from . import apps, base, conform
+from . import apps, bad, base, bypass, conform, history, lint, rust, transparency
 
 
 @dataclasses.dataclass
@@ -20,7 +21,7 @@ class Suite:
             return True
         heads = [pattern.split("/", 1)[0] for pattern in patterns]
         names = [suite.name for suite in ALL]
-        return any(head == self.name or head not in names for head in heads)
+        return any(fnmatch.fnmatchcase(self.name, head) or head not in names for head in heads)
 
 
 def program_names():
@@ -29,7 +30,13 @@ def program_names():
 
 
 ALL = [
+    Suite("lint", lint.tests, needs_build=False),
+    Suite("rust", rust.tests, needs_build=False),
     Suite("conform-native", conform.native, needs_build=False, needs_programs=True),
     Suite("conform-mount", conform.mounted, needs_programs=True),
+    Suite("transparency", transparency.tests, needs_programs=True),
     Suite("apps", apps.tests),
+    Suite("history", history.tests),
+    Suite("bypass", bypass.tests),
+    Suite("bad", bad.tests),
 ]

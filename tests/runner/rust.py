@@ -1,0 +1,85 @@
+"""rust: the unit tests of the workspace; built once, then run under both identities."""
+
+import json
+import os
+import re
+import subprocess
+
+from . import base, prepare
+
+CASE = re.compile(r"^test (.+?) \.\.\. (ok|FAILED|ignored.*)$")
+TOTAL = re.compile(r"^test result: .* (\d+) passed; (\d+) failed; (\d+) ignored")
+STATUS = {"ok": base.PASS, "FAILED": base.FAIL}
+
+
+def _environment():
+    target = os.environ.get("CARGO_TARGET_DIR", os.path.join(base.BUILD, "cargo"))
+    return dict(os.environ, PATH=prepare.search_path(), CARGO_TARGET_DIR=target)
+
+
+def build():
+    """(crate, executable, directory) of every test binary, or an error text."""
+    command = ["cargo", "test", "--locked", "--workspace", "--no-run", "--message-format=json"]
+    done = subprocess.run(
+        command, cwd=os.path.join(base.ROOT, "rust"), env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False
+    )
+    if done.returncode != 0:
+        errors = [json.loads(line)["message"]["rendered"] for line in done.stdout.splitlines() if b'"level":"error"' in line]
+        return [], "".join(errors)[-4000:] or done.stderr.decode(errors="replace")[-4000:]
+    found = []
+    for line in done.stdout.splitlines():
+        message = json.loads(line)
+        if message.get("reason") == "compiler-artifact" and message.get("executable") and message["profile"]["test"]:
+            directory = os.path.dirname(message["manifest_path"])
+            found.append((message["target"]["name"], message["executable"], directory))
+    return found, ""
+
+
+def tests(context):
+    if context.args.list:
+        return
+    binaries, error = build()
+    if error:
+        yield base.Test("rust", "build", lambda test: test.failed(error))
+        return
+    for crate, binary, directory in binaries:
+        for who in context.identities:
+
+            def run(test, crate=crate, binary=binary, directory=directory, who=who):
+                return run_binary(test, context, crate, binary, directory, who)
+
+            yield base.Test("rust", f"{who.name}/{crate}", run)
+
+
+def run_binary(test, context, crate, binary, directory, who):
+    """One result for every #[test]."""
+    reach = base.run(["test", "-x", binary], who)
+    scratch = context.scratch.directory(who)
+    if reach.status != 0:
+        return test.skipped("the build directory is closed to this user")
+    env = base.clean_env(TMPDIR=scratch, CARGO_MANIFEST_DIR=directory, RUST_BACKTRACE="1", HOME=scratch)
+    threads = ["--test-threads", "2"]
+    outcome = base.run([binary, *threads], who, env, directory, timeout=600)
+    text = outcome.out.decode(errors="replace")
+    results, failures = [], text.split("\nfailures:\n", 1)[-1] if "\nfailures:\n" in text else ""
+    for line in text.splitlines():
+        match = CASE.match(line)
+        if match:
+            status = STATUS.get(match[2], base.SKIP)
+            detail = _part(failures, match[1]) if status == base.FAIL else match[2]
+            results.append(base.Result("rust", f"{who.name}/{crate}::{match[1]}", status, detail))
+    failed = any(result.status == base.FAIL for result in results)
+    if not TOTAL.search(text.replace("\n", "\n")) and not re.search(r"^test result:", text, re.M):
+        results.append(test.failed(outcome.says()))
+    elif outcome.status != 0 and not failed:
+        results.append(test.failed(outcome.says()))
+    context.scratch.drop(scratch)
+    return results
+
+
+def _part(failures, name):
+    """The captured output of one failed test."""
+    head = f"---- {name} stdout ----"
+    if head not in failures:
+        return failures[-1500:]
+    return failures.split(head, 1)[1].split("\n---- ", 1)[0].strip()[:2000]
