@@ -361,7 +361,7 @@ pub(crate) mod tests {
 
     /// An area near libc, and in it a way to `gate`, which is far.
     fn area_and_gate(gate: unsafe extern "C" fn()) -> (StubArea, usize) {
-        let mut area = StubArea::near(libc::read as *const () as usize, 65536).unwrap();
+        let mut area = StubArea::near(libc::read as *const () as usize, 1 << 20).unwrap();
         let mut jump = vec![0xff, 0x25, 0, 0, 0, 0];
         jump.extend((gate as usize).to_le_bytes());
         let near = area.next();
@@ -628,6 +628,42 @@ pub(crate) mod tests {
                 assert!(site.insns > 1 || site.addr % 8 > 3);
             }
             patcher.verify().is_empty() && patcher.undo(&area).is_empty()
+        });
+    }
+
+    #[test]
+    fn threads_at_work_do_not_notice() {
+        in_child(|| {
+            let dir = temporary();
+            let stop = std::sync::atomic::AtomicBool::new(false);
+            let rounds = std::sync::atomic::AtomicU64::new(0);
+            let sites = all_sites();
+            let (mut area, gate) = area_and_gate(pil_test_resume_gate);
+            std::thread::scope(|scope| {
+                for n in 0..3 {
+                    let (dir, stop, rounds) = (dir.to_str().unwrap(), &stop, &rounds);
+                    scope.spawn(move || {
+                        while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                            let path = format!("{dir}/{n}");
+                            std::fs::write(&path, vec![n; 100]).unwrap();
+                            assert_eq!(std::fs::read(&path).unwrap(), vec![n; 100]);
+                            std::fs::remove_file(&path).unwrap();
+                            rounds.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                        }
+                    });
+                }
+                for _ in 0..20 {
+                    let mut patcher = Patcher::new(everything());
+                    // SAFETY: the gate honours the contract.
+                    let report = unsafe { patcher.install(&sites, &mut area, gate) };
+                    assert!(report.patched > 100);
+                    std::thread::sleep(std::time::Duration::from_millis(5));
+                    assert!(patcher.undo(&area).is_empty());
+                }
+                stop.store(true, std::sync::atomic::Ordering::Relaxed);
+            });
+            std::fs::remove_dir_all(dir.to_str().unwrap()).unwrap();
+            rounds.into_inner() > 100
         });
     }
 

@@ -155,6 +155,46 @@ mod tests {
         assert_eq!((by_name.kind, by_name.nr), (Kind::Dynamic, None));
     }
 
+    /// The scan only looks for branches inside a function. Here every place of
+    /// the text that reads like a jump or call is asked where it goes.
+    #[test]
+    fn nobody_jumps_into_a_window_from_elsewhere() {
+        for module in libc_and_loader() {
+            let sites = scan(&module, &|_| true);
+            let mut inner = std::collections::HashMap::new();
+            for site in &sites {
+                let end = match site.kind {
+                    Kind::After => site.addr + site.window().len(),
+                    _ => site.syscall + 1,
+                };
+                inner.extend((site.addr + 1..end).map(|address| (address, site)));
+            }
+            for text in &module.text {
+                let code = module.code(text.clone()).unwrap();
+                for (at, bytes) in code.windows(6).enumerate() {
+                    let near = matches!(bytes[1], 0xe8 | 0xe9)
+                        || bytes[0] == 0x0f && bytes[1] & 0xf0 == 0x80;
+                    let displacement = i32::from_le_bytes(bytes[2..].try_into().unwrap());
+                    let target = (text.start + at + 6).wrapping_add_signed(displacement as isize);
+                    if near && inner.contains_key(&target) {
+                        panic!("{:x} jumps into {:x?}", text.start + at, inner[&target]);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn windows_do_not_overlap() {
+        for module in libc_and_loader() {
+            let mut sites = scan(&module, &|_| true);
+            sites.sort_by_key(|site| site.addr);
+            for pair in sites.windows(2) {
+                assert!(pair[0].addr + pair[0].window().len() <= pair[1].addr);
+            }
+        }
+    }
+
     #[test]
     fn the_account_adds_up() {
         for module in libc_and_loader() {

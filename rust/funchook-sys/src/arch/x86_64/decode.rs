@@ -167,27 +167,32 @@ pub fn decode(code: &[u8]) -> Option<Insn> {
 /// are taken modulo sixteen; what ran over is refused at the end.
 fn parse(code: &[u8; 16], insn: &mut Insn) -> bool {
     let byte = |at: usize| code[at & 15];
-    let dword =
-        |end: usize| i32::from_le_bytes([4, 3, 2, 1].map(|back| byte(end.wrapping_sub(back))));
+    let whole = u128::from_le_bytes(*code);
+    let dword_before = |end: usize| (whole >> (8 * (end.wrapping_sub(4) & 15))) as i32;
 
-    let (mut at, mut rex, mut word, mut repeat) = (0usize, 0u8, false, false);
-    let mut narrow = false;
-    let mut opcode = byte(0);
-    let mut shape = ONE[usize::from(opcode)];
-    while shape & (PREFIX | REX) != 0 {
+    // Branches here are mispredicted as often as not: what an instruction may
+    // have or not (REX, ModRM, an immediate) is added up without any.
+    let (mut at, mut word, mut narrow, mut repeat) = (0usize, false, false, false);
+    while ONE[usize::from(byte(at))] & PREFIX != 0 {
+        word |= byte(at) == 0x66;
+        narrow |= byte(at) == 0x67;
+        repeat |= byte(at) | 1 == 0xf3;
+        at += 1;
         if at > 14 {
             return false;
         }
-        // REX counts only directly before the opcode.
-        rex = if shape & REX != 0 { opcode } else { 0 };
-        word |= opcode == 0x66;
-        narrow |= opcode == 0x67;
-        repeat |= opcode | 1 == 0xf3;
-        at += 1;
-        opcode = byte(at);
-        shape = ONE[usize::from(opcode)];
     }
+    let has_rex = byte(at) & 0xf0 == 0x40;
+    let rex = if has_rex { byte(at) } else { 0 };
+    at += usize::from(has_rex);
+    let mut opcode = byte(at);
+    let mut shape = ONE[usize::from(opcode)];
     at += 1;
+    if shape & (PREFIX | REX | BAD) != 0 {
+        // A REX that does not stand before the opcode counts for nothing, and
+        // nobody writes it.
+        return false;
+    }
 
     let (mut map, mut vector) = (0u8, false);
     if shape & ESCAPE != 0 {
@@ -234,44 +239,41 @@ fn parse(code: &[u8; 16], insn: &mut Insn) -> bool {
         }
     }
 
-    let (mut modrm, mut rip_disp) = (0u8, 0u8);
-    if shape & MODRM != 0 {
-        modrm = byte(at);
-        at += 1;
-        let operand = OPERAND[usize::from(modrm)];
-        if modrm & 0xc7 == 5 {
-            rip_disp = at as u8;
-        } else if operand & SIB != 0 && modrm < 0x40 && byte(at) & 7 == 5 {
-            at += 4;
-        }
-        at += usize::from(operand & !SIB);
-        if shape & GROUP != 0 {
-            let extension = (modrm >> 3) & 7;
-            match opcode {
-                // AMD's XOP hides behind pop's unused extensions.
-                0x8f if extension != 0 => return false,
-                0xf6 if extension < 2 => shape |= IMM8,
-                0xf7 if extension < 2 => shape |= IMMZ,
-                0xff if extension == 7 => return false,
-                0xfe if extension > 1 => return false,
-                _ => (),
-            }
+    let has = |what: u16| usize::from(shape & what != 0);
+    let has_modrm = has(MODRM);
+    let modrm = if has_modrm != 0 { byte(at) } else { 0 };
+    let operand = if has_modrm != 0 {
+        OPERAND[usize::from(modrm)]
+    } else {
+        0
+    };
+    at += has_modrm;
+    let relative = has_modrm != 0 && modrm & 0xc7 == 5;
+    let rip_disp = if relative { at as u8 } else { 0 };
+    // A SIB without base has a disp32.
+    let baseless = operand & SIB != 0 && modrm < 0x40 && byte(at) & 7 == 5;
+    at += usize::from(operand & !SIB) + 4 * usize::from(baseless);
+    let mut sized = shape;
+    if shape & GROUP != 0 {
+        let extension = (modrm >> 3) & 7;
+        match opcode {
+            // AMD's XOP hides behind pop's unused extensions.
+            0x8f if extension != 0 => return false,
+            0xf6 if extension < 2 => sized |= IMM8,
+            0xf7 if extension < 2 => sized |= IMMZ,
+            0xff if extension == 7 => return false,
+            0xfe if extension > 1 => return false,
+            _ => (),
         }
     }
 
     let immediate = at;
-    const SIZED: u16 = IMM8 | IMM16 | IMMZ | IMMV | OFFSET;
-    if shape & SIZED != 0 {
-        let wide = rex & 8 != 0;
-        at += usize::from(shape & IMM8 != 0) + 2 * usize::from(shape & IMM16 != 0);
-        if shape & IMMV != 0 && wide {
-            at += 8;
-        } else if shape & (IMMZ | IMMV) != 0 {
-            at += if word && !wide { 2 } else { 4 };
-        } else if shape & OFFSET != 0 {
-            at += if narrow { 4 } else { 8 };
-        }
-    }
+    let has = |what: u16| usize::from(sized & what != 0);
+    let wide = usize::from(rex & 8 != 0);
+    let short = usize::from(word) & !wide & 1;
+    at += has(IMM8) + 2 * has(IMM16);
+    at += has(IMMZ | IMMV) * (4 - 2 * short) + 4 * (has(IMMV) & wide);
+    at += has(OFFSET) * if narrow { 4 } else { 8 };
     let imm = if at > immediate { immediate as u8 } else { 0 };
 
     let mut flow = Flow::Next;
@@ -281,7 +283,7 @@ fn parse(code: &[u8; 16], insn: &mut Insn) -> bool {
             at as i32 + i32::from(byte(at - 1) as i8)
         } else {
             at += if shape & REL32 != 0 { 4 } else { 0 };
-            (at as i32).wrapping_add(dword(at))
+            (at as i32).wrapping_add(dword_before(at))
         };
         flow = match (map, opcode) {
             (0, 0x70..=0x7f | 0xe0..=0xe3) | (1, 0x80..=0x8f) => Flow::Branch(target),
@@ -298,7 +300,7 @@ fn parse(code: &[u8; 16], insn: &mut Insn) -> bool {
         };
     }
     // A rip-relative address of 32 bits wraps, and nobody writes it.
-    if at > 15 || shape & BAD != 0 || narrow && rip_disp != 0 {
+    if at > 15 || shape & BAD != 0 || narrow && relative {
         return false;
     }
     *insn = Insn {

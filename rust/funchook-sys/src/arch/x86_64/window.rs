@@ -50,12 +50,21 @@ pub fn scan(module: &Module, scan: &mut Scan<'_>) {
                 Err(Unreadable::Branch) => Err((None, Refusal::OddBranch)),
             };
             match site {
+                Ok(Some(site)) if overlaps(scan.found.last(), &site) => {
+                    scan.refuse(module, address, site.nr, Refusal::NoWindow);
+                }
                 Ok(Some(site)) => scan.found.push(site),
                 Ok(None) => (),
                 Err((nr, why)) => scan.refuse(module, address, nr, why),
             }
         });
     }
+}
+
+/// Whether the window of `site` begins inside that of the site before it.
+fn overlaps(previous: Option<&Site>, site: &Site) -> bool {
+    let inside = |p: &Site| (p.addr..p.addr + p.window().len()).contains(&site.addr);
+    previous.is_some_and(inside)
 }
 
 /// A cheap look before the function is decoded: most sites have their number
