@@ -218,7 +218,7 @@ unsafe fn write(writer: &Writer, edit: &Edit<'_>, threads: bool) -> Result<(), F
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests {
     use super::*;
-    use crate::patch::tests::in_child;
+    use crate::fixture::in_child;
 
     // Functions with known first instructions.
     core::arch::global_asm!(

@@ -290,7 +290,7 @@ impl Drop for Handle {
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests {
     use super::*;
-    use crate::patch::tests::in_child;
+    use crate::fixture::in_child;
 
     extern "C" fn hook(_: *const c_char) -> c_int {
         42

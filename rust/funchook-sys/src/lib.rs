@@ -31,5 +31,7 @@ pub mod patch;
 pub mod sites;
 
 mod elf;
+#[cfg(all(test, target_arch = "x86_64"))]
+mod fixture;
 mod text;
 mod unwind;
