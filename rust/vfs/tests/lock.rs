@@ -111,7 +111,9 @@ fn descriptions_own_flock(p: &'static Process) {
 /// `exec 9>lock; flock 9`: the child takes the lock, the parent keeps it.
 fn a_child_locks_for_its_parent(p: &'static Process) {
     let fd = file(p, "/dfs/shared", b"x");
-    let child = fork(p, || (flock(p, fd, libc::LOCK_EX | libc::LOCK_NB) != 0).into());
+    let child = fork(p, || {
+        (flock(p, fd, libc::LOCK_EX | libc::LOCK_NB) != 0).into()
+    });
     assert_eq!(child.wait(), 0);
     let other = open(p, "/dfs/shared", libc::O_RDONLY);
     assert_eq!(flock(p, other, libc::LOCK_SH | libc::LOCK_NB), AGAIN);
@@ -127,7 +129,10 @@ fn ofd_locks_belong_to_the_description(p: &'static Process) {
     assert_eq!(fcntl(p, one, libc::F_OFD_SETLK, lock).0, 0);
     assert_eq!(fcntl(p, two, libc::F_OFD_SETLK, lock).0, AGAIN);
     let (ret, seen) = fcntl(p, two, libc::F_OFD_GETLK, lock);
-    assert_eq!((ret, i32::from(seen.l_type), seen.l_pid), (0, libc::F_WRLCK, -1));
+    assert_eq!(
+        (ret, i32::from(seen.l_type), seen.l_pid),
+        (0, libc::F_WRLCK, -1)
+    );
     assert_eq!(set(p, two, libc::F_WRLCK, 0, 1), AGAIN);
     close(p, one);
     assert_eq!(fcntl(p, two, libc::F_OFD_SETLK, lock).0, 0);

@@ -25,12 +25,19 @@ fn map(p: &'static Process, len: usize, prot: i32, flags: i32, fd: i64) -> &'sta
 }
 
 fn unmap(p: &'static Process, map: &[u8]) {
-    assert_eq!(sys(p, op::munmap, &[map.as_ptr() as i64, map.len() as i64]), 0);
+    assert_eq!(
+        sys(p, op::munmap, &[map.as_ptr() as i64, map.len() as i64]),
+        0
+    );
 }
 
 fn sync(p: &'static Process, map: &[u8]) -> i64 {
     let flags = i64::from(libc::MS_SYNC);
-    sys(p, op::msync, &[map.as_ptr() as i64, map.len() as i64, flags])
+    sys(
+        p,
+        op::msync,
+        &[map.as_ptr() as i64, map.len() as i64, flags],
+    )
 }
 
 fn errors(p: &'static Process) {

@@ -10,9 +10,10 @@ use crate::ownfd::OwnFd;
 use crate::permission::{As, Mode, EXEC};
 use crate::process::Process;
 use crate::resolve::{self, Located, Options};
-use crate::{call, fail, user, Errno, Op, Reject};
+use crate::{call, catalogue, fail, kernel, user, Errno, Op, Reject};
 use dfs::{Attr, Kind};
-use std::ffi::CString;
+use once_cell::sync::OnceCell;
+use std::ffi::{c_char, c_long, CString};
 use std::sync::Arc;
 
 /// Scripts may be run by scripts: this many in a row (the kernel's limit).
@@ -28,30 +29,48 @@ enum Program {
     Staged(OwnFd, Vec<u8>),
 }
 
-/// execveat(2). `NotOurs` if nothing is to be added; the errors of execve(2) otherwise.
+/// The entry layer's execveat: it first lets the signals go that wait for the end of this call,
+/// which a new program must not inherit blocked. Value or `-errno`.
+pub type Exec = unsafe extern "C" fn(
+    i32,
+    *const c_char,
+    *const *const c_char,
+    *const *const c_char,
+    i32,
+) -> c_long;
+
+static ENTRY: OnceCell<Exec> = OnceCell::new();
+
+/// Sets the entry layer's routine, once, at start.
+pub fn set_exec(exec: Exec) {
+    let _ = ENTRY.set(exec);
+}
+
+/// execveat(2). Returns only with an error: those of execve(2); `EIO` and its like when a program
+/// of ours cannot be read.
 pub fn execveat(p: &'static Process, a: [i64; 6]) -> Op<i64> {
     let [dirfd, path, argv, envp, flags, _] = a;
     let scratch = scratch();
     let mut program = locate(p, scratch, dirfd, path, flags)?;
-    loop {
-        let given = matches!(program, Program::Given { .. });
-        let result = run(
-            p,
-            scratch,
-            &program,
-            argv,
-            envp,
-            given && scratch.prefix.is_empty(),
-        );
-        let Err(Reject::Errno(Errno::ENOENT)) = result else {
-            return result;
+    for _ in 0..NESTED {
+        let error = run(p, scratch, &program, argv, envp)?;
+        let next = match error {
+            Errno::ENOENT => interpreter_of(p, scratch, &program)?,
+            _ => None,
         };
-        // A script of the kernel's whose interpreter lies in a mount.
-        match interpreter_of(p, scratch, &program)? {
+        match next {
             Some(next) => program = next,
-            None => return result,
+            None if matches!(program, Program::Given { .. }) => return through_links(p, a, error),
+            None => return fail(error),
         }
     }
+    fail(Errno::ELOOP)
+}
+
+/// The kernel did not find a program: its path may lead into a mount by a link of the kernel's.
+fn through_links(p: &'static Process, a: [i64; 6], error: Errno) -> Op<i64> {
+    let answer = super::after(p, catalogue::execveat, a, -i64::from(error.0));
+    fail(Errno(-answer as i32))
 }
 
 /// Finds the program, through scripts of ours.
@@ -199,16 +218,15 @@ fn spelled(dirfd: i64, path: i64) -> Result<CString, Errno> {
     CString::new(text).map_err(|_| Errno::EINVAL)
 }
 
-/// Arguments, environment and descriptors, then the kernel. Returns only on failure, with
-/// everything put back; `NotOurs` if `plain` and nothing was to add.
+/// Arguments, environment and descriptors, then the kernel, whose error is returned with everything
+/// put back. `Err`: it did not come to that.
 fn run(
     p: &'static Process,
     scratch: &mut Scratch,
     program: &Program,
     argv: i64,
     envp: i64,
-    plain: bool,
-) -> Op<i64> {
+) -> Result<Errno, Errno> {
     let name = match program {
         Program::Staged(_, name) => name.as_slice(),
         _ => b"",
@@ -221,21 +239,19 @@ fn run(
     };
     scratch.envp.clear();
     let manifest = carry.as_ref().map(Carry::manifest);
-    let changed = environment::build(scratch, envp, manifest, closed)?;
-    if plain && carry.is_none() && !changed {
-        return Err(Reject::NotOurs);
-    }
+    let envp = match environment::build(scratch, envp, manifest, closed)? {
+        true => scratch.envp.as_ptr() as i64,
+        false => envp,
+    };
     arguments(scratch, argv)?;
-    if !inherit::in_shared_child() {
-        p.mappings.sync_all()?;
-    }
     let argv = match scratch.prefix.is_empty() {
         true => argv,
         false => scratch.argv.as_ptr() as i64,
     };
-    let failed = kernel_exec(program, argv, scratch.envp.as_ptr() as i64);
-    drop(carry);
-    Ok(failed?)
+    if !inherit::in_shared_child() {
+        p.mappings.sync_all()?;
+    }
+    Ok(kernel_exec(program, argv, envp))
 }
 
 /// The caller's arguments behind an interpreter's.
@@ -262,7 +278,8 @@ fn program_path(program: &Program) -> Option<(i32, i64, i32)> {
     }
 }
 
-fn kernel_exec(program: &Program, argv: i64, envp: i64) -> Result<i64, Errno> {
+/// The kernel's answer, an error.
+fn kernel_exec(program: &Program, argv: i64, envp: i64) -> Errno {
     let (dirfd, path, flags) = match program {
         Program::Given { dirfd, path, flags } => (*dirfd, *path, *flags),
         Program::Path(path) => (libc::AT_FDCWD.into(), path.as_ptr() as i64, 0),
@@ -272,10 +289,33 @@ fn kernel_exec(program: &Program, argv: i64, envp: i64) -> Result<i64, Errno> {
             libc::AT_EMPTY_PATH.into(),
         ),
     };
-    if dirfd as i32 == libc::AT_FDCWD && flags == 0 {
+    let plain = dirfd as i32 == libc::AT_FDCWD && flags == 0;
+    let answer = match ENTRY.get() {
         // SAFETY: the application's pointers, or ours of the scratch block.
-        return unsafe { call!(SYS_execve, path, argv, envp) };
+        Some(exec) if plain || flags != 0 => unsafe {
+            exec(
+                dirfd as i32,
+                path as *const c_char,
+                argv as *const *const c_char,
+                envp as *const *const c_char,
+                flags as i32,
+            )
+        },
+        // SAFETY: as above.
+        _ if plain => return unsafe { call!(SYS_execve, path, argv, envp) }.err_or_eio(),
+        // SAFETY: as above.
+        _ => return unsafe { call!(SYS_execveat, dirfd, path, argv, envp, flags) }.err_or_eio(),
+    };
+    kernel::check(answer).err_or_eio()
+}
+
+/// exec has no success to tell of.
+trait OnlyError {
+    fn err_or_eio(self) -> Errno;
+}
+
+impl OnlyError for Result<i64, Errno> {
+    fn err_or_eio(self) -> Errno {
+        self.err().unwrap_or(Errno::EIO)
     }
-    // SAFETY: as above.
-    unsafe { call!(SYS_execveat, dirfd, path, argv, envp, flags) }
 }

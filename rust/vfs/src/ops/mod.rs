@@ -41,7 +41,7 @@ pub use copy::{copy_file_range, sendfile, splice};
 pub use data::{pread64, preadv2, pwrite64, pwritev2, read, write};
 pub use dir::{getdents, getdents64, mkdirat};
 pub use dup::{dup, dup2, dup3};
-pub use exec::execveat;
+pub use exec::{execveat, set_exec};
 pub use fcntl::fcntl;
 pub use flock::flock;
 pub use ioctl::ioctl;

@@ -34,13 +34,21 @@ pub fn file(p: &'static Process, path: &str, bytes: &[u8]) -> i64 {
 }
 
 pub fn write(p: &'static Process, fd: i64, bytes: &[u8]) -> i64 {
-    sys(p, op::write, &[fd, bytes.as_ptr() as i64, bytes.len() as i64])
+    sys(
+        p,
+        op::write,
+        &[fd, bytes.as_ptr() as i64, bytes.len() as i64],
+    )
 }
 
 /// The bytes at an offset.
 pub fn pread(p: &'static Process, fd: i64, len: usize, at: i64) -> Vec<u8> {
     let mut buf = vec![0u8; len];
-    let n = sys(p, op::pread64, &[fd, buf.as_mut_ptr() as i64, len as i64, at]);
+    let n = sys(
+        p,
+        op::pread64,
+        &[fd, buf.as_mut_ptr() as i64, len as i64, at],
+    );
     assert!(n >= 0, "pread: {n}");
     buf.truncate(n as usize);
     buf
@@ -98,18 +106,27 @@ impl Turn {
     pub fn new() -> Turn {
         let mut ends = [0; 2];
         // SAFETY: room for two descriptors.
-        assert_eq!(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) }, 0);
+        assert_eq!(
+            unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) },
+            0
+        );
         Turn(ends)
     }
 
     pub fn tell(&self) {
         // SAFETY: one byte.
-        assert_eq!(unsafe { libc::write(self.0[1], c"x".as_ptr().cast(), 1) }, 1);
+        assert_eq!(
+            unsafe { libc::write(self.0[1], c"x".as_ptr().cast(), 1) },
+            1
+        );
     }
 
     pub fn hear(&self) {
         let mut byte = 0u8;
         // SAFETY: one byte.
-        assert_eq!(unsafe { libc::read(self.0[0], (&raw mut byte).cast(), 1) }, 1);
+        assert_eq!(
+            unsafe { libc::read(self.0[0], (&raw mut byte).cast(), 1) },
+            1
+        );
     }
 }
