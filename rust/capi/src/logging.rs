@@ -5,12 +5,15 @@
 use log::{LevelFilter, Log, Metadata, Record};
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
+use once_cell::sync::OnceCell;
 use vfs::call;
+use vfs::ownfd::OwnFd;
 
 struct Sink;
 static SINK: Sink = Sink;
 static STDERR_DEV: AtomicU64 = AtomicU64::new(0);
 static STDERR_INO: AtomicU64 = AtomicU64::new(0);
+static KEPT: OnceCell<Option<OwnFd>> = OnceCell::new();
 
 /// Starts logging at the level named (`error`, `warn`, `info`, `debug`, `trace`, `off`; anything else: `warn`).
 pub fn start(level: Option<&str>) {
@@ -22,6 +25,18 @@ pub fn start(level: Option<&str>) {
     if log::set_logger(&SINK).is_ok() {
         log::set_max_level(level);
     }
+}
+
+/// Keeps standard error for the report, also past the program closing it (as coreutils do at exit).
+pub fn keep_stderr() {
+    let _ = KEPT.get_or_init(duplicate);
+}
+
+/// A hidden duplicate of descriptor 2.
+fn duplicate() -> Option<OwnFd> {
+    // SAFETY: descriptor numbers only.
+    let fd = unsafe { call!(SYS_fcntl, 2, libc::F_DUPFD_CLOEXEC, 0) }.ok()?;
+    Some(OwnFd::hide(fd as i32))
 }
 
 /// Device and inode of descriptor 2 as the kernel has it.
@@ -38,9 +53,21 @@ fn identity() -> Option<(u64, u64)> {
 pub fn stderr(bytes: &[u8]) {
     let known = (STDERR_DEV.load(Ordering::Relaxed), STDERR_INO.load(Ordering::Relaxed));
     if identity() == Some(known) {
-        // SAFETY: the buffer is valid for its length.
-        let _ = unsafe { call!(SYS_write, 2, bytes.as_ptr(), bytes.len()) };
+        write(2, bytes);
     }
+}
+
+/// Writes bytes of the report to the standard error of the start.
+pub fn report(bytes: &[u8]) {
+    match KEPT.get() {
+        Some(Some(kept)) => write(kept.raw(), bytes),
+        _ => stderr(bytes),
+    }
+}
+
+fn write(fd: i32, bytes: &[u8]) {
+    // SAFETY: the buffer is valid for its length.
+    let _ = unsafe { call!(SYS_write, fd, bytes.as_ptr(), bytes.len()) };
 }
 
 /// A line on the stack: longer ones are cut.

@@ -1,6 +1,6 @@
 //! `D_IL_REPORT`: the lines of upstream's library, whose text job scripts search for, and the counters
 //! behind them. A call counts when it is ours, also when it fails.
-use crate::logging::stderr;
+use crate::logging;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -22,7 +22,10 @@ pub fn wanted(value: Option<&str>) -> bool {
 /// Turns the report on and prints the start line for program `app`.
 pub fn announce(app: &str, on: bool) {
     ENABLED.store(on, Ordering::Relaxed);
-    stderr(format!("app {app} interception {}\n", if on { "ON" } else { "OFF" }).as_bytes());
+    if on {
+        logging::keep_stderr();
+    }
+    logging::report(format!("app {app} interception {}\n", if on { "ON" } else { "OFF" }).as_bytes());
 }
 
 /// Whether calls are to be counted.
@@ -49,7 +52,7 @@ pub fn reset() {
 /// Prints the summary, if the report is on; once.
 pub fn summary() {
     if ENABLED.swap(false, Ordering::Relaxed) {
-        stderr(text(&COUNTS.each_ref().map(|c| c.load(Ordering::Relaxed))).as_bytes());
+        logging::report(text(&COUNTS.each_ref().map(|c| c.load(Ordering::Relaxed))).as_bytes());
     }
 }
 
