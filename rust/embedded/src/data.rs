@@ -89,21 +89,29 @@ fn open(store: &Store, cont: u32, oid: Oid, make: bool) -> Result<Option<c_int>>
     }
     match Error::last() {
         Error::Errno(libc::ENOENT) if !make => Ok(None),
-        Error::Errno(libc::ENOENT) => {
-            let flags = libc::O_RDWR | libc::O_CREAT | libc::O_CLOEXEC;
-            // SAFETY: as above; the mode is what the umask leaves of it.
-            let fd = unsafe { libc::open(path.as_ptr(), flags, store.file_mode()) };
-            if fd < 0 {
-                return Err(Error::last());
-            }
-            if store.is_shared() {
-                // SAFETY: our own descriptor; the umask must not shut other users out.
-                unsafe { libc::fchmod(fd, 0o666) };
-            }
-            Ok(Some(fd))
-        }
+        Error::Errno(libc::ENOENT) => make_file(store, &path).map(Some),
         other => Err(other),
     }
+}
+
+/// The host file of an object's first write, in a directory that may have to be made.
+fn make_file(store: &Store, path: &std::ffi::CStr) -> Result<c_int> {
+    let flags = libc::O_RDWR | libc::O_CREAT | libc::O_CLOEXEC;
+    // SAFETY: a NUL-terminated path; the mode is what the umask leaves of it.
+    let open = || unsafe { libc::open(path.as_ptr(), flags, store.file_mode()) };
+    let mut fd = open();
+    if fd < 0 && Error::last() == Error::Errno(libc::ENOENT) {
+        store.make_data_dir(path)?;
+        fd = open();
+    }
+    if fd < 0 {
+        return Err(Error::last());
+    }
+    if store.is_shared() {
+        // SAFETY: our own descriptor; the umask must not shut other users out.
+        unsafe { libc::fchmod(fd, 0o666) };
+    }
+    Ok(fd)
 }
 
 /// Size and time of an object that was written at least once.

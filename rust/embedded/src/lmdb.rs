@@ -57,7 +57,7 @@ fn val(bytes: &[u8]) -> ffi::MDB_val {
 /// # Safety
 /// `value` must have been filled by LMDB in a transaction that lives as long as `'a`.
 unsafe fn bytes<'a>(value: &ffi::MDB_val) -> &'a [u8] {
-    match value.mv_size as usize {
+    match value.mv_size {
         0 => &[],
         // SAFETY: LMDB answered this many bytes at this address of its map.
         len => unsafe { std::slice::from_raw_parts(value.mv_data as *const u8, len) },

@@ -96,7 +96,7 @@ impl<'s> Tree<'s> {
         let node = self.node(txn, dir.entry.oid, name)?;
         match node.entry.is_link() && follow {
             false => Ok(node),
-            true => self.follow(txn, &[dir.clone()], &node, &mut 0),
+            true => self.follow(txn, std::slice::from_ref(dir), &node, &mut 0),
         }
     }
 

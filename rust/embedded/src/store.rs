@@ -288,6 +288,15 @@ impl Store {
         CString::from_vec_with_nul(path.into_bytes()).unwrap_or_default()
     }
 
+    /// Makes the directory of a data path, which the first file in it needs.
+    pub fn make_data_dir(&self, path: &std::ffi::CStr) -> Result<()> {
+        let path = path.to_string_lossy();
+        match path.rfind('/') {
+            Some(end) => make_dir(&path[..end], self.shared),
+            None => errno(libc::EINVAL),
+        }
+    }
+
     fn next(txn: &WriteTxn<'_>, key: &Key) -> Result<u64> {
         let read = |bytes: &[u8]| bytes.try_into().map(u64::from_le_bytes).unwrap_or(0);
         let next = txn.get(key, read)?.unwrap_or(0) + 1;
@@ -403,9 +412,6 @@ impl Store {
             .write(|txn| Store::next(txn, &Key::next_number()))? as u32;
         let place = format!("{}/data/{id:x}", self.root);
         make_dir(&place, self.shared)?;
-        for digits in 0..=255 {
-            make_dir(&format!("{place}/{digits:02x}"), self.shared)?;
-        }
         let container = Container {
             id,
             pool,

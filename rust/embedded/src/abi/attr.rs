@@ -184,6 +184,7 @@ export! {
     Dfs fn dfs_ostatx(dfs: *mut dfs_t, obj: *mut dfs_obj_t, stbuf: *mut stat, ev: *mut daos_event_t) {
         let (mount, object, stbuf) = (Mount::of(dfs)?, Object::of(obj)?, required(stbuf)?);
         event::run(ev, || {
+            // SAFETY: the caller's own pointers, as DAOS's header asks.
             unsafe { stbuf.write(object_stat(mount, object)?) };
             Ok(())
         })
@@ -227,6 +228,7 @@ export! {
         }
         let tree = mount.tree()?;
         tree.store.env().write(|txn| {
+            // SAFETY: the caller's own pointers, as DAOS's header asks.
             let mut node = unsafe { named(mount, txn, parent, name, true)? };
             let kind = mode & libc::S_IFMT;
             if kind != 0 && kind != node.entry.kind() {
@@ -250,6 +252,7 @@ export! {
         let tree = mount.tree()?;
         tree.store.env().write(|txn| {
             let follow = flags & libc::O_NOFOLLOW == 0;
+            // SAFETY: the caller's own pointers, as DAOS's header asks.
             let mut node = unsafe { named(mount, txn, parent, name, follow)? };
             if uid != uid_t::MAX {
                 node.entry.uid = uid;

@@ -51,6 +51,7 @@ export! {
         }
         event::run_daos(ev, || {
             let opened = open(poh, name, flags)?;
+            // SAFETY: the caller's own pointers, as DAOS's header asks.
             unsafe {
                 answer(info, info_of(&handle::cont(opened)?.cont));
                 *coh = opened;
@@ -68,6 +69,7 @@ export! {
     Daos fn daos_cont_query(coh: daos_handle_t, info: *mut daos_cont_info_t, prop: *mut daos_prop_t, ev: *mut daos_event_t) {
         let cont = handle::cont(coh)?.cont;
         event::run_daos(ev, || {
+            // SAFETY: the caller's own pointers, as DAOS's header asks.
             unsafe {
                 answer(info, info_of(&cont));
                 property::fill(prop, |kind| match kind {
@@ -92,11 +94,13 @@ export! {
     /// A container without a file system: its layout is unknown unless a property says POSIX.
     Daos fn daos_cont_create_with_label(poh: daos_handle_t, label: *const c_char, prop: *mut daos_prop_t, uuid: *mut uuid_t, ev: *mut daos_event_t) {
         let (pool, label) = (handle::pool(poh)?, text(label)?);
+        // SAFETY: the caller's own pointers, as DAOS's header asks.
         let layout = unsafe { property::daos_prop_entry_get(prop, DAOS_PROP_CO_LAYOUT_TYPE).as_ref() };
         let posix = layout.is_some_and(|entry| entry.dpe_val == u64::from(DAOS_PROP_CO_LAYOUT_POSIX));
         event::run_daos(ev, || {
             let new = NewContainer { posix, ..NewContainer::default() };
             let cont = process()?.store.create_container(pool.pool.id, label, new)?;
+            // SAFETY: the caller's own pointers, as DAOS's header asks.
             unsafe { answer(uuid, cont.uuid) };
             Ok(())
         })
@@ -112,6 +116,7 @@ export! {
     /// A POSIX container, opened and mounted where `coh` and `dfs` are wanted.
     Dfs fn dfs_cont_create_with_label(poh: daos_handle_t, label: *const c_char, attr: *mut dfs_attr_t, uuid: *mut uuid_t, coh: *mut daos_handle_t, dfs: *mut *mut dfs_t) {
         let (pool, label) = (handle::pool(poh)?, text(label)?);
+        // SAFETY: the caller's own pointers, as DAOS's header asks.
         let attr = unsafe { attr.as_ref() }.copied().unwrap_or_default();
         let new = NewContainer {
             posix: true,
@@ -143,6 +148,7 @@ export! {
                 names.push(0);
                 true
             })?;
+            // SAFETY: the caller's own pointers, as DAOS's header asks.
             unsafe {
                 if !buffer.is_null() {
                     let room = (*size).min(names.len());

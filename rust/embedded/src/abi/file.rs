@@ -192,6 +192,7 @@ export! {
         let (object, read_size) = (Object::of(obj)?, required(read_size)?);
         Mount::of(dfs)?;
         check(object, libc::O_WRONLY)?;
+        // SAFETY: the caller's own pointers, as DAOS's header asks.
         event::run(ev, || unsafe {
             *read_size = with_buffers(sgl, |list| read(object, list, off))?;
             Ok(())
@@ -203,6 +204,7 @@ export! {
         let (object, read_size, ranges) = (Object::of(obj)?, required(read_size)?, ranges(iod)?);
         Mount::of(dfs)?;
         check(object, libc::O_WRONLY)?;
+        // SAFETY: the caller's own pointers, as DAOS's header asks.
         event::run(ev, || unsafe {
             let mut done = 0;
             for (at, mut part) in per_range(ranges, &buffers(sgl)?)? {
@@ -218,6 +220,7 @@ export! {
         let (mount, object) = (Mount::of(dfs)?, Object::of(obj)?);
         mount.writable()?;
         check(object, libc::O_RDONLY)?;
+        // SAFETY: the caller's own pointers, as DAOS's header asks.
         event::run(ev, || unsafe { with_buffers(sgl, |list| write(object, list, off)) })
     }
 
@@ -226,6 +229,7 @@ export! {
         let (mount, object, ranges) = (Mount::of(dfs)?, Object::of(obj)?, ranges(iod)?);
         mount.writable()?;
         check(object, libc::O_RDONLY)?;
+        // SAFETY: the caller's own pointers, as DAOS's header asks.
         event::run(ev, || unsafe {
             for (at, mut part) in per_range(ranges, &buffers(sgl)?)? {
                 write(object, &mut part, at)?;

@@ -187,6 +187,7 @@ export! {
         let writes = flags & libc::O_ACCMODE != libc::O_RDONLY;
         let pool = process.store.pool(pool)?;
         if flags & libc::O_CREAT != 0 {
+            // SAFETY: the caller's own pointers, as DAOS's header asks.
             let attr = unsafe { attr.as_ref() }.copied().unwrap_or_default();
             let new = NewContainer {
                 posix: true,

@@ -347,6 +347,7 @@ export! {
         let makes_link = mode & libc::S_IFMT == libc::S_IFLNK && flags & libc::O_CREAT != 0;
         let link = if makes_link { bytes(value)? } else { b"" };
         let mode = if makes_link { libc::S_IFLNK | 0o777 } else { mode };
+        // SAFETY: the caller's own pointers, as DAOS's header asks.
         let owner = unsafe { stbuf.as_ref() }.map(|stat| (stat.st_uid, stat.st_gid));
         let new = Creation { mode, flags, class: cid, chunk: chunk_size, owner };
         let (object, _) = open(mount, dir, bytes(name)?, &new, link)?;

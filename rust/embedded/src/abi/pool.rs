@@ -53,9 +53,11 @@ export! {
             let pool = process.store.pool(name).inspect_err(|_| {
                 crate::log::error(&format!("there is no pool {name}"));
             })?;
+            // SAFETY: the caller's own pointers, as DAOS's header asks.
             if let Some(info) = unsafe { info.as_mut() } {
                 fill_info(info, &pool)?;
             }
+            // SAFETY: the caller's own pointers, as DAOS's header asks.
             unsafe { *poh = handle::add_pool(PoolHandle { pool, flags }) };
             Ok(())
         })
@@ -73,6 +75,7 @@ export! {
             return der(DER_NOSYS);
         }
         event::run_daos(ev, || {
+            // SAFETY: the caller's own pointers, as DAOS's header asks.
             unsafe {
                 if let Some(info) = info.as_mut() {
                     fill_info(info, &pool)?;
@@ -91,6 +94,7 @@ export! {
         let (pool, ncont) = (handle::pool(poh)?.pool, required(ncont)?);
         event::run_daos(ev, || {
             let containers = process()?.store.containers(pool.id)?;
+            // SAFETY: the caller's own pointers, as DAOS's header asks.
             unsafe {
                 let room = *ncont as usize;
                 *ncont = containers.len() as u64;

@@ -77,6 +77,7 @@ export! {
         let room = if value.is_null() { 0 } else { *size as usize };
         let found = txn.get(&Key::xattr(tree.cont, object.oid, name), |bytes| {
             if bytes.len() <= room {
+                // SAFETY: the caller's own pointers, as DAOS's header asks.
                 unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), value.cast(), bytes.len()) };
             }
             bytes.len()
@@ -105,6 +106,7 @@ export! {
             need += name.len() + 1;
             full |= need > room;
             if !full {
+                // SAFETY: the caller's own pointers, as DAOS's header asks.
                 unsafe {
                     std::ptr::copy_nonoverlapping(name.as_ptr(), list.cast::<u8>().add(done), name.len());
                     *list.add(need - 1) = 0;
