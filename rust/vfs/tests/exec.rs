@@ -260,10 +260,8 @@ fn text(p: &'static Process, path: &str, text: &str, mode: i64) {
 fn output(p: &'static Process, program: &str, args: &[&str]) -> (String, i32) {
     let mut ends = [0; 2];
     // SAFETY: room for two descriptors.
-    assert_eq!(
-        unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) },
-        0
-    );
+    let made = unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) };
+    assert_eq!(made, 0);
     let child = fork(p, || {
         // SAFETY: descriptors of this process.
         unsafe { libc::dup2(ends[1], 1) };
@@ -347,6 +345,7 @@ fn rights_do_not_pass(p: &'static Process) {
     assert!(check(&path));
     std::fs::remove_file(&setuid).unwrap();
     // With other ids than at start nothing passes either.
+    // SAFETY: cannot fail.
     if unsafe { libc::geteuid() } != 0 {
         return;
     }

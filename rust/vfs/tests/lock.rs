@@ -40,7 +40,9 @@ fn record_locks_belong_to_the_process(p: &'static Process) {
         assert_eq!(set(p, fd, libc::F_WRLCK, 5, 2), 0);
         let (ret, seen) = fcntl(p, fd, libc::F_GETLK, record(libc::F_RDLCK, 0, 1));
         assert_eq!((ret, i32::from(seen.l_type)), (0, libc::F_WRLCK));
-        assert_eq!(seen.l_pid, unsafe { libc::getppid() });
+        // SAFETY: cannot fail.
+        let parent = unsafe { libc::getppid() };
+        assert_eq!(seen.l_pid, parent);
         assert_eq!((seen.l_start, seen.l_len), (0, 5));
         0
     });

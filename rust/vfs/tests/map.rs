@@ -17,6 +17,8 @@ fn mmap(p: &'static Process, len: usize, prot: i32, flags: i32, fd: i64, at: i64
     )
 }
 
+/// As a slice that lives as long as the test lets it.
+#[allow(clippy::mut_from_ref)]
 fn map(p: &'static Process, len: usize, prot: i32, flags: i32, fd: i64) -> &'static mut [u8] {
     let at = mmap(p, len, prot, flags, fd, 0);
     assert!(at > 0, "mmap: {at}");
@@ -129,6 +131,7 @@ fn offsets_parts_and_moves(p: &'static Process) {
     assert!(at > 0);
     // SAFETY: mapped; parts go away below and are not touched then.
     let byte = |offset: usize| unsafe { (at as *mut u8).add(offset) };
+    // SAFETY: as above.
     unsafe {
         assert_eq!((*byte(0), *byte(PAGE)), (1, 2));
         *byte(PAGE) = 22;

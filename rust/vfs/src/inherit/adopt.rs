@@ -13,6 +13,7 @@ use crate::process::Process;
 use crate::resolve::{self, Follow, Located, Options};
 use crate::{call, Errno, Reject};
 use dfs::Kind;
+use std::collections::HashMap;
 use std::ffi::CString;
 use std::sync::Arc;
 
@@ -84,19 +85,17 @@ fn take_shadows(p: &'static Process, manifest: &Manifest) {
 
 fn take_descriptors(p: &'static Process, manifest: &Manifest, same_process: bool) -> usize {
     let (dev, ino) = manifest.placeholder;
-    let mut files: Vec<((u32, u32), Option<Arc<OpenFile>>)> = Vec::new();
+    let mut files: HashMap<(u32, u32), Option<Arc<OpenFile>>> = HashMap::new();
     let mut taken = 0;
     for fd in open_descriptors() {
         if !is_file(fd, dev, ino) {
             continue;
         }
         let Some(slot) = imprinted(fd) else { continue };
-        let known = files.iter().position(|(s, _)| *s == slot);
-        let at = known.unwrap_or_else(|| {
-            files.push((slot, open(p, manifest, slot, same_process)));
-            files.len() - 1
-        });
-        if let Some(file) = &files[at].1 {
+        let file = files
+            .entry(slot)
+            .or_insert_with(|| open(p, manifest, slot, same_process));
+        if let Some(file) = file {
             taken += usize::from(put(p, fd, file.clone()).is_ok());
         }
     }

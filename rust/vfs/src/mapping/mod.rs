@@ -163,8 +163,9 @@ impl Mappings {
             let inner = self.inner.lock();
             inner.pages.iter().filter_map(Weak::upgrade).collect()
         };
-        all.iter()
-            .fold(Ok(()), |r, pages| r.and(pages.flush(0, u64::MAX)))
+        // Every file is tried, whatever an earlier one answered.
+        let results: Vec<_> = all.iter().map(|pages| pages.flush(0, u64::MAX)).collect();
+        results.into_iter().collect()
     }
 
     fn of(&self, node: &Node) -> Option<Arc<Pages>> {

@@ -106,27 +106,21 @@ impl Turn {
     pub fn new() -> Turn {
         let mut ends = [0; 2];
         // SAFETY: room for two descriptors.
-        assert_eq!(
-            unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) },
-            0
-        );
+        let made = unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) };
+        assert_eq!(made, 0);
         Turn(ends)
     }
 
     pub fn tell(&self) {
         // SAFETY: one byte.
-        assert_eq!(
-            unsafe { libc::write(self.0[1], c"x".as_ptr().cast(), 1) },
-            1
-        );
+        let n = unsafe { libc::write(self.0[1], c"x".as_ptr().cast(), 1) };
+        assert_eq!(n, 1);
     }
 
     pub fn hear(&self) {
         let mut byte = 0u8;
         // SAFETY: one byte.
-        assert_eq!(
-            unsafe { libc::read(self.0[0], (&raw mut byte).cast(), 1) },
-            1
-        );
+        let n = unsafe { libc::read(self.0[0], (&raw mut byte).cast(), 1) };
+        assert_eq!(n, 1);
     }
 }
