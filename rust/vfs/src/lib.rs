@@ -19,6 +19,7 @@
 pub mod filter;
 pub mod gate;
 pub mod kernel;
+mod links;
 pub mod node;
 pub mod ownfd;
 pub mod process;

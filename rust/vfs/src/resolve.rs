@@ -3,6 +3,7 @@
 //! The walk goes component by component with object handles. Directories on the way come from the
 //! dcache where they may; links are read and followed here, never by DFS. A path that
 //! leaves our mounts ends as [`Target::Outside`] with the kernel's own absolute path for the rest.
+use crate::links::{self, Way};
 use crate::mount::{components, fd_path};
 use crate::node::Node;
 use crate::permission::{As, Mode, EXEC};
@@ -16,7 +17,7 @@ use std::sync::Arc;
 /// `NAME_MAX`
 pub const NAME_MAX: usize = 255;
 /// Links followed in one resolution before `ELOOP`.
-const MAX_LINKS: u32 = 40;
+pub(crate) const MAX_LINKS: u32 = 40;
 /// A cached directory older than this is looked at again before something is changed in it, or
 /// before a name is said not to be there.
 const FRESH_MS: u64 = 1_000;
@@ -138,6 +139,8 @@ pub struct Options {
     pub empty: bool,
     /// Directories on the way are no older than a second: something will be changed.
     pub fresh: bool,
+    /// The name may be created (`O_CREAT`): one that ends in a slash is `EISDIR`.
+    pub create: bool,
     /// Whose search permission counts.
     pub whose: As,
     /// `RESOLVE_*` of openat2(2).
@@ -151,6 +154,7 @@ impl Options {
             follow,
             empty: false,
             fresh: false,
+            create: false,
             whose: As::Effective,
             resolve: 0,
         }
@@ -237,6 +241,16 @@ pub fn lookup_path(p: &'static Process, dirfd: i64, path: &[u8], o: &Options) ->
             return result;
         }
         options.fresh = true;
+    }
+}
+
+/// Splits what is not ours from what failed, so that a wrong argument can be said before a wrong
+/// path, as the kernel does.
+pub fn settle<T>(result: Op<T>) -> Op<Result<T, Errno>> {
+    match result {
+        Ok(value) => Ok(Ok(value)),
+        Err(Reject::Errno(e)) => Ok(Err(e)),
+        Err(Reject::NotOurs) => Err(Reject::NotOurs),
     }
 }
 
@@ -452,6 +466,9 @@ impl<'a> Walk<'a> {
             let found = match self.to_parent()? {
                 Target::Outside(path) => return Ok(Located::Outside(path)),
                 Target::Node(node, _) => return Ok(Located::Node(node)),
+                Target::Name(found) if found.trailing_slash && self.options.create => {
+                    return fail(Errno::EISDIR)
+                }
                 Target::Name(found) => found,
             };
             let fs = found.parent.mount.fs()?;
@@ -561,25 +578,36 @@ impl<'a> Walk<'a> {
         self.leave(path)
     }
 
-    /// Goes on at an absolute path: in a mount of ours, or outside.
+    /// Goes on at an absolute path: in a mount of ours - perhaps through links of the kernel's -
+    /// or outside.
     fn leave(&mut self, path: Vec<u8>) -> Op<Option<CString>> {
+        let follow = self.options.follow == Follow::Yes;
+        let path = match links::into_mount(self.p, path, follow, &mut self.links)? {
+            Way::Into(path) => path,
+            Way::Elsewhere(path) => return self.outside(path),
+        };
         match absolute(self.p, &path)? {
             Absolute::At(node, rest, last) => {
-                if self.options.resolve & NO_XDEV != 0 && !std::ptr::eq(node.mount, self.at.mount) {
+                let resolve = self.options.resolve;
+                if resolve & NO_XDEV != 0 && !std::ptr::eq(node.mount, self.at.mount) {
                     return fail(Errno::EXDEV);
                 }
-                if last == Last::Magic && self.options.resolve & NO_MAGICLINKS != 0 {
+                if last == Last::Magic && resolve & NO_MAGICLINKS != 0 {
                     return fail(Errno::ELOOP);
                 }
                 (self.at, self.last) = (node, last);
                 (self.path, self.pos) = (Cow::Owned(path), rest);
                 Ok(None)
             }
-            Absolute::Kernel if self.options.resolve & (NO_XDEV | BENEATH | IN_ROOT) != 0 => {
-                fail(Errno::EXDEV)
-            }
-            Absolute::Kernel => Ok(Some(CString::new(path).map_err(|_| Errno::EINVAL)?)),
+            Absolute::Kernel => self.outside(path),
         }
+    }
+
+    fn outside(&self, path: Vec<u8>) -> Op<Option<CString>> {
+        if self.options.resolve & (NO_XDEV | BENEATH | IN_ROOT) != 0 {
+            return fail(Errno::EXDEV);
+        }
+        Ok(Some(CString::new(path).map_err(|_| Errno::EINVAL)?))
     }
 
     /// The root of a mount at `name` of the current directory.

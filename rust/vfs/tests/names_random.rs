@@ -26,6 +26,8 @@ impl Random {
 struct Twins {
     ours: String,
     theirs: String,
+    /// Directories of the kernel's on another file system, one for each side: links lead there.
+    outside: [String; 2],
     fds: Vec<(i64, i64)>,
     log: Vec<String>,
 }
@@ -48,36 +50,84 @@ calls! {
     renameat2 = SYS_renameat2  symlinkat = SYS_symlinkat  readlinkat = SYS_readlinkat
     statat = SYS_newfstatat  faccessat2 = SYS_faccessat2  fchmodat2 = SYS_fchmodat
     truncate = SYS_truncate  mknodat = SYS_mknodat  utimensat = SYS_utimensat
-    fchownat = SYS_fchownat
+
 }
 
 impl Twins {
     fn new(name: &str) -> Twins {
         let ours = common::fresh(name);
         let theirs = format!("/tmp/pil4dfs-{}-{name}", std::process::id());
-        assert_eq!(kernel(libc::SYS_mkdirat, [CWD, arg(&path(&theirs)), 0o755, 0, 0, 0]), 0);
-        Twins { ours, theirs, fds: Vec::new(), log: Vec::new() }
+        assert_eq!(
+            kernel(
+                libc::SYS_mkdirat,
+                [CWD, arg(&path(&theirs)), 0o755, 0, 0, 0]
+            ),
+            0
+        );
+        let outside = ["a", "b"].map(|side| theirs.replace("/tmp", "/dev/shm") + "-" + side);
+        for dir in &outside {
+            assert_eq!(
+                kernel(libc::SYS_mkdirat, [CWD, arg(&path(dir)), 0o755, 0, 0, 0]),
+                0
+            );
+        }
+        Twins {
+            ours,
+            theirs,
+            outside,
+            fds: Vec::new(),
+            log: Vec::new(),
+        }
     }
 
-    /// A path in both: `~` stands for the place.
+    /// A path in both: `~` stands for the place, `@` for the one outside.
     fn paths(&self, text: &str) -> (std::ffi::CString, std::ffi::CString) {
-        (path(&text.replace('~', &self.ours)), path(&text.replace('~', &self.theirs)))
+        let [a, b] = &self.outside;
+        let ours = text.replace('~', &self.ours).replace('@', a);
+        (
+            path(&ours),
+            path(&text.replace('~', &self.theirs).replace('@', b)),
+        )
+    }
+
+    /// The other way round, for what is read.
+    fn general(&self, text: &str) -> String {
+        let [a, b] = &self.outside;
+        let text = text.replace(a.as_str(), "@").replace(b.as_str(), "@");
+        text.replace(&self.ours, "~").replace(&self.theirs, "~")
     }
 
     fn fail(&self, what: &str) -> ! {
         let tail = self.log.len().saturating_sub(40);
-        panic!("{what}\n{}\nin {}", self.log[tail..].join("\n"), self.theirs);
+        let mut tree = String::new();
+        for (name, (mode, size, .., link)) in self.tree(false) {
+            tree.push_str(&format!("{name} {mode:o} {size} {link}\n"));
+        }
+        panic!(
+            "{what}\n{}\nin {}\n{tree}",
+            self.log[tail..].join("\n"),
+            self.theirs
+        );
     }
 
     fn run(&mut self, call: Call, what: String, a: [i64; 6], b: [i64; 6]) -> (i64, i64) {
         let theirs = kernel(call.nr, b);
-        let ours = common::sys(call.op, a);
-        self.log.push(format!("{} {what} = {ours} (kernel {theirs})", call.name));
+        let mut ours = common::sys(call.op, a);
+        if ours == NOT_OURS && a[0] >= 0 {
+            // a descriptor that a link led outside for
+            ours = vfs::ops::after(common::process(), call.op, a, kernel(call.nr, a));
+        }
+        if call.op != op::statat || ours != theirs {
+            self.log
+                .push(format!("{} {what} = {ours} (kernel {theirs})", call.name));
+        }
         if ours == NOT_OURS {
             self.fail("not ours");
         }
         let same = match call.op {
             op::openat => (ours < 0) == (theirs < 0) && (ours >= 0 || ours == theirs),
+            // between two file systems which error comes first may differ
+            op::renameat2 if ours == -i64::from(libc::EXDEV) => theirs < 0,
             op::readlinkat => (ours < 0) == (theirs < 0) && (ours >= 0 || ours == theirs),
             _ => ours == theirs,
         };
@@ -121,11 +171,21 @@ impl Twins {
             }
             5..=6 => {
                 let mode = r.pick(&[0o777, 0o755, 0o1777, 0o700]);
-                self.run(mkdirat, format!("{a} {text}"), [a, x, mode, 0, 0, 0], [b, y, mode, 0, 0, 0]);
+                self.run(
+                    mkdirat,
+                    format!("{a} {text}"),
+                    [a, x, mode, 0, 0, 0],
+                    [b, y, mode, 0, 0, 0],
+                );
             }
             7..=8 => {
                 let flag = r.pick(&[0, libc::AT_REMOVEDIR.into()]);
-                self.run(unlinkat, format!("{a} {text} {flag}"), [a, x, flag, 0, 0, 0], [b, y, flag, 0, 0, 0]);
+                self.run(
+                    unlinkat,
+                    format!("{a} {text} {flag}"),
+                    [a, x, flag, 0, 0, 0],
+                    [b, y, flag, 0, 0, 0],
+                );
             }
             9..=11 => {
                 let (c, d, to) = self.place(r);
@@ -142,7 +202,11 @@ impl Twins {
                 let target = match r.below(3) {
                     0 => format!("~/{}", random_path(r)),
                     1 => random_path(r),
-                    _ => r.pick(&[".", "..", "../..", "/etc/hostname", "/", "~", "a/../b", "x/"]).to_string(),
+                    _ => r
+                        .pick(&[
+                            ".", "..", "../..", "@/f", "@", "@/d/..", "~", "a/../b", "x/",
+                        ])
+                        .to_string(),
                 };
                 let (ours2, theirs2) = self.paths(&target);
                 self.run(
@@ -166,41 +230,90 @@ impl Twins {
                 );
                 if n >= 0 {
                     let (one, two) = (&one[..n as usize], &two[..m as usize]);
-                    let one = String::from_utf8_lossy(one).replace(&self.ours, "~");
-                    if one != String::from_utf8_lossy(two).replace(&self.theirs, "~") {
+                    let (one, two) = (String::from_utf8_lossy(one), String::from_utf8_lossy(two));
+                    if self.general(&one) != self.general(&two) {
                         self.fail("different targets");
                     }
                 }
             }
             16 => {
                 let mode = r.pick(&[0, 1, 2, 4, 6, 7]);
-                self.run(faccessat2, format!("{a} {text} {mode}"), [a, x, mode, 0, 0, 0], [b, y, mode, 0, 0, 0]);
+                self.run(
+                    faccessat2,
+                    format!("{a} {text} {mode}"),
+                    [a, x, mode, 0, 0, 0],
+                    [b, y, mode, 0, 0, 0],
+                );
             }
             17 => {
-                let mode = r.pick(&[0o644, 0o755, 0o4755, 0o2755, 0o1777, 0]);
-                self.run(fchmodat2, format!("{a} {text} {mode:o}"), [a, x, mode, 0, 0, 0], [b, y, mode, 0, 0, 0]);
+                let mode = r.pick(&[0o644, 0o755, 0o4755, 0o2755, 0]);
+                self.run(
+                    fchmodat2,
+                    format!("{a} {text} {mode:o}"),
+                    [a, x, mode, 0, 0, 0],
+                    [b, y, mode, 0, 0, 0],
+                );
             }
             18 if a == CWD => {
                 let size = r.pick(&[0, 1, 4096, 1_048_577, -1]);
-                self.run(truncate, format!("{text} {size}"), [x, size, 0, 0, 0, 0], [y, size, 0, 0, 0, 0]);
+                self.run(
+                    truncate,
+                    format!("{text} {size}"),
+                    [x, size, 0, 0, 0, 0],
+                    [y, size, 0, 0, 0, 0],
+                );
             }
             18 => {
                 let mode = i64::from(libc::S_IFREG) | r.pick(&[0o644, 0o4700]);
-                self.run(mknodat, format!("{a} {text}"), [a, x, mode, 0, 0, 0], [b, y, mode, 0, 0, 0]);
+                self.run(
+                    mknodat,
+                    format!("{a} {text}"),
+                    [a, x, mode, 0, 0, 0],
+                    [b, y, mode, 0, 0, 0],
+                );
             }
             _ => {
-                let times = [libc::timespec { tv_sec: 1, tv_nsec: 2 }, libc::timespec { tv_sec: r.below(1 << 30) as i64, tv_nsec: 7 }];
+                let times = [
+                    libc::timespec {
+                        tv_sec: 1,
+                        tv_nsec: 2,
+                    },
+                    libc::timespec {
+                        tv_sec: r.below(1 << 30) as i64,
+                        tv_nsec: 7,
+                    },
+                ];
                 let t = times.as_ptr() as i64;
-                self.run(utimensat, format!("{a} {text}"), [a, x, t, 0, 0, 0], [b, y, t, 0, 0, 0]);
+                self.run(
+                    utimensat,
+                    format!("{a} {text}"),
+                    [a, x, t, 0, 0, 0],
+                    [b, y, t, 0, 0, 0],
+                );
             }
         }
         while self.fds.len() > 5 {
             let (a, b) = self.fds.remove(r.below(6) as usize);
-            self.run(close, format!("{a}"), [a, 0, 0, 0, 0, 0], [b, 0, 0, 0, 0, 0]);
+            self.run(
+                close,
+                format!("{a}"),
+                [a, 0, 0, 0, 0, 0],
+                [b, 0, 0, 0, 0, 0],
+            );
         }
         for (a, b) in self.fds.clone() {
             self.stat(a, b, "", libc::AT_EMPTY_PATH.into());
         }
+    }
+
+    fn mkdir(&mut self, text: &str) {
+        let (ours, theirs) = self.paths(text);
+        let a = |path| [CWD, arg(path), 0o755, 0, 0, 0];
+        let made = match text.starts_with('@') {
+            true => (kernel(mkdirat.nr, a(&ours)), kernel(mkdirat.nr, a(&theirs))),
+            false => self.run(mkdirat, text.into(), a(&ours), a(&theirs)),
+        };
+        assert_eq!(made, (0, 0), "{text}");
     }
 
     /// Compares attributes.
@@ -216,14 +329,24 @@ impl Twins {
             [b, arg(&theirs), two, flags, 0, 0],
         );
         if n == 0 && shown(&st[0]) != shown(&st[1]) {
-            self.fail(&format!("different attributes: {:?} {:?}", shown(&st[0]), shown(&st[1])));
+            self.fail(&format!(
+                "different attributes: {:?} {:?}",
+                shown(&st[0]),
+                shown(&st[1])
+            ));
         }
     }
 
     /// The whole tree below the place: path -> attributes, by the kernel or by us.
     fn tree(&self, ours: bool) -> BTreeMap<String, (u32, i64, u32, u32, bool, String)> {
         let root = if ours { &self.ours } else { &self.theirs };
-        let call = |c: Call, a| if ours { common::sys(c.op, a) } else { kernel(c.nr, a) };
+        let call = |c: Call, a| {
+            if ours {
+                common::sys(c.op, a)
+            } else {
+                kernel(c.nr, a)
+            }
+        };
         let (mut tree, mut todo) = (BTreeMap::new(), vec![String::new()]);
         while let Some(dir) = todo.pop() {
             let at = path(&format!("{root}{dir}"));
@@ -250,14 +373,21 @@ impl Twins {
                     let mut st: libc::stat = unsafe { std::mem::zeroed() };
                     let to = &raw mut st as i64;
                     let nofollow = libc::AT_SYMLINK_NOFOLLOW.into();
-                    assert_eq!(call(statat, [fd, arg(&name), to, nofollow, 0, 0]), 0, "{name:?}");
+                    assert_eq!(
+                        call(statat, [fd, arg(&name), to, nofollow, 0, 0]),
+                        0,
+                        "{name:?}"
+                    );
                     assert_eq!(e.ino, st.st_ino, "{at:?}/{name:?}");
                     assert_eq!(u32::from(e.kind) << 12, st.st_mode & libc::S_IFMT);
                     let mut text = vec![0u8; 512];
                     let mut link = String::new();
                     if st.st_mode & libc::S_IFMT == libc::S_IFLNK {
-                        let n = call(readlinkat, [fd, arg(&name), text.as_mut_ptr() as i64, 512, 0, 0]);
-                        link = String::from_utf8_lossy(&text[..n as usize]).replace(root.as_str(), "~");
+                        let n = call(
+                            readlinkat,
+                            [fd, arg(&name), text.as_mut_ptr() as i64, 512, 0, 0],
+                        );
+                        link = self.general(&String::from_utf8_lossy(&text[..n as usize]));
                     }
                     let full = format!("{dir}/{}", e.name);
                     if st.st_mode & libc::S_IFMT == libc::S_IFDIR {
@@ -282,13 +412,17 @@ impl Twins {
 
 /// What must be equal: mode, size of files, owner, links (gone or not).
 fn shown(st: &libc::stat) -> (u32, i64, u32, u32, bool) {
-    let size = if st.st_mode & libc::S_IFMT == libc::S_IFREG { st.st_size } else { 0 };
+    let size = if st.st_mode & libc::S_IFMT == libc::S_IFREG {
+        st.st_size
+    } else {
+        0
+    };
     (st.st_mode, size, st.st_uid, st.st_gid, st.st_nlink == 0)
 }
 
 fn random_path(r: &mut Random) -> String {
     let mut text = String::new();
-    let depth = 1 + r.below(3);
+    let depth = r.pick(&[1, 1, 1, 2, 2, 3]);
     for i in 0..depth {
         if i > 0 {
             text.push_str(r.pick(&["/", "/", "/", "//", "/./"]));
@@ -303,17 +437,19 @@ fn random_path(r: &mut Random) -> String {
 
 fn history(name: &str, seed: u64, steps: u64) {
     let mut twins = Twins::new(&format!("{name}{seed}"));
-    // one level down: ".." stays comparable
-    twins.ours.push_str("/top");
-    twins.theirs.push_str("/top");
-    let (ours, theirs) = twins.paths("~");
-    twins.run(
-        mkdirat,
-        "top".into(),
-        [CWD, arg(&ours), 0o755, 0, 0, 0],
-        [CWD, arg(&theirs), 0o755, 0, 0, 0],
-    );
+    // far enough down that ".." stays comparable, and away from anything that matters
+    for _ in 0..12 {
+        twins.ours.push_str("/up");
+        twins.theirs.push_str("/up");
+        twins.outside.iter_mut().for_each(|dir| dir.push_str("/up"));
+        twins.mkdir("~");
+        twins.mkdir("@");
+    }
+    twins.mkdir("@/d");
     let mut r = Random(seed);
+    for text in ["~/a", "~/a/b", "~/b"] {
+        twins.mkdir(text);
+    }
     for n in 0..steps {
         twins.step(&mut r);
         if n % 50 == 49 {
@@ -321,6 +457,10 @@ fn history(name: &str, seed: u64, steps: u64) {
         }
     }
     twins.compare();
+    for dir in [&twins.theirs, &twins.outside[0], &twins.outside[1]] {
+        let root = dir.split("/up").next().unwrap();
+        std::fs::remove_dir_all(root).unwrap();
+    }
     for (a, b) in twins.fds.clone() {
         twins.run(close, String::new(), [a, 0, 0, 0, 0, 0], [b, 0, 0, 0, 0, 0]);
     }
@@ -333,5 +473,4 @@ fn random_histories_match_the_kernel() {
     for seed in first..first + count {
         history("r", seed, 300);
     }
-    let _ = std::fs::remove_dir_all(format!("/tmp/pil4dfs-{}", std::process::id()));
 }

@@ -4,7 +4,7 @@
 use crate::catalogue::{self as op, OpId};
 use crate::dcache::now_ms;
 use crate::gate::Guarded;
-use crate::mount::{components, read_link};
+use crate::links::{self, Way};
 use crate::ops::births;
 use crate::process::Process;
 use crate::resolve::{self, Follow, Options};
@@ -114,13 +114,13 @@ fn enters(p: &'static Process, dirfd: i64, ptr: i64, follow: bool) -> Option<CSt
         };
         whole.extend_from_slice(&link);
         let whole = resolve::kernel_path(dirfd, &whole)?;
-        return walk(p, whole, true).inside();
+        return links::into_mount(p, whole, true, &mut 0).ok()?.inside();
     }
     let whole = resolve::kernel_path(dirfd, path)?;
-    match walk(p, whole, follow) {
-        Way::Into(path) => Some(path),
+    match links::into_mount(p, whole, follow, &mut 0).ok()? {
+        Way::Into(path) => CString::new(path).ok(),
         // the directory exists (or does not) without us: remember that for a moment
-        Way::Elsewhere => {
+        Way::Elsewhere(_) => {
             if let Some(key) = known {
                 Remembered::put(key);
             }
@@ -142,72 +142,6 @@ fn last_link(dirfd: i64, path: &[u8]) -> Option<Vec<u8>> {
         )
     };
     Some(buf[..n.ok()? as usize].to_vec())
-}
-
-enum Way {
-    Into(CString),
-    Elsewhere,
-}
-
-impl Way {
-    fn inside(self) -> Option<CString> {
-        match self {
-            Way::Into(path) => Some(path),
-            Way::Elsewhere => None,
-        }
-    }
-}
-
-/// Walks an absolute path on the kernel's side, link by link, until it is below a mount of ours.
-fn walk(p: &'static Process, mut path: Vec<u8>, follow: bool) -> Way {
-    for _ in 0..=40 {
-        if p.mounts.locate(&path).is_some() || resolve::magic(p, &path).is_some() {
-            return CString::new(path).map_or(Way::Elsewhere, Way::Into);
-        }
-        match first_link(&path, follow) {
-            Some(next) => path = next,
-            None => return Way::Elsewhere,
-        }
-    }
-    Way::Elsewhere
-}
-
-/// The path with its first link replaced by what it says; `None` without a link.
-fn first_link(path: &[u8], follow: bool) -> Option<Vec<u8>> {
-    let mut at: Vec<u8> = Vec::new();
-    for (start, end) in components(path) {
-        match &path[start..end] {
-            b"." => continue,
-            b".." => {
-                // every directory so far is a true one
-                let up = at.iter().rposition(|&b| b == b'/').unwrap_or(0);
-                at.truncate(up);
-                continue;
-            }
-            name => {
-                at.push(b'/');
-                at.extend_from_slice(name);
-            }
-        }
-        if end == path.len() && !follow {
-            return None;
-        }
-        let Some(link) = read_link(&CString::new(at.clone()).ok()?) else {
-            continue;
-        };
-        let mut next = match link.first()? {
-            b'/' => Vec::new(),
-            _ => {
-                let mut dir = at[..=at.iter().rposition(|&b| b == b'/').unwrap_or(0)].to_vec();
-                dir.truncate(dir.len().max(1));
-                dir
-            }
-        };
-        next.extend_from_slice(&link);
-        next.extend_from_slice(&path[end..]);
-        return Some(next);
-    }
-    None
 }
 
 /// Directories that lead into no mount, by (where the path starts, its text but the last

@@ -2,7 +2,7 @@
 use crate::ops::outside;
 use crate::permission::{As, Mode, WRITE};
 use crate::process::Process;
-use crate::resolve::{self, Follow, Located, Options};
+use crate::resolve::{self, settle, Follow, Located, Options};
 use crate::{fail, user, Errno, Op};
 use dfs::{Attr, Kind, SetAttr, SetTime};
 
@@ -51,7 +51,16 @@ fn writable(located: &Located) -> Result<(), Errno> {
 /// `fchmodat2(dirfd, path, mode, flags)`: the owner; links have no mode of their own.
 pub fn fchmodat2(p: &'static Process, a: [i64; 6]) -> Op<i64> {
     let (mode, flags) = (a[2] as u32 & 0o7777, a[3] as i32);
-    let located = resolve::lookup(p, a[0], a[1], &Options::from_flags(flags).fresh())?;
+    let located = settle(resolve::lookup(
+        p,
+        a[0],
+        a[1],
+        &Options::from_flags(flags).fresh(),
+    ))?;
+    if flags & !AT_FLAGS != 0 {
+        return fail(Errno::EINVAL);
+    }
+    let located = located?;
     if let Located::Outside(path) = located {
         let nr = if flags == 0 {
             libc::SYS_fchmodat
@@ -59,9 +68,6 @@ pub fn fchmodat2(p: &'static Process, a: [i64; 6]) -> Op<i64> {
             SYS_FCHMODAT2
         };
         return outside::at(nr, &path, 0, a);
-    }
-    if flags & !AT_FLAGS != 0 {
-        return fail(Errno::EINVAL);
     }
     let attr = resolve::attr_of(&located)?;
     writable(&located)?;
@@ -93,12 +99,18 @@ const SYS_FCHMODAT2: i64 = 452;
 /// `fchownat(dirfd, path, uid, gid, flags)`. Set-id bits of files go, as in Linux.
 pub fn fchownat(p: &'static Process, a: [i64; 6]) -> Op<i64> {
     let flags = a[4] as i32;
-    let located = resolve::lookup(p, a[0], a[1], &Options::from_flags(flags).fresh())?;
-    if let Located::Outside(path) = located {
-        return outside::at(libc::SYS_fchownat, &path, 0, a);
-    }
+    let located = settle(resolve::lookup(
+        p,
+        a[0],
+        a[1],
+        &Options::from_flags(flags).fresh(),
+    ))?;
     if flags & !AT_FLAGS != 0 {
         return fail(Errno::EINVAL);
+    }
+    let located = located?;
+    if let Located::Outside(path) = located {
+        return outside::at(libc::SYS_fchownat, &path, 0, a);
     }
     let attr = resolve::attr_of(&located)?;
     writable(&located)?;
@@ -184,10 +196,7 @@ fn set_times(p: &Process, located: &Located, times: [Option<SetTime>; 2]) -> Op<
 /// `utimensat(dirfd, path, times, flags)`
 pub fn utimensat(p: &'static Process, a: [i64; 6]) -> Op<i64> {
     let flags = a[3] as i32;
-    let located = timed(p, a[0], a[1], flags)?;
-    if let Located::Outside(path) = located {
-        return outside::at(libc::SYS_utimensat, &path, 0, a);
-    }
+    let located = settle(timed(p, a[0], a[1], flags))?;
     if flags & !AT_FLAGS != 0 {
         return fail(Errno::EINVAL);
     }
@@ -200,6 +209,10 @@ pub fn utimensat(p: &'static Process, a: [i64; 6]) -> Op<i64> {
     };
     if times == [None, None] {
         return Ok(0);
+    }
+    let located = located?;
+    if let Located::Outside(path) = located {
+        return outside::at(libc::SYS_utimensat, &path, 0, a);
     }
     set_times(p, &located, times)
 }
@@ -250,12 +263,18 @@ pub fn utime(p: &'static Process, a: [i64; 6]) -> Op<i64> {
 /// `truncate(path, length)`
 pub fn truncate(p: &'static Process, a: [i64; 6]) -> Op<i64> {
     let options = Options::new(Follow::Yes).fresh();
-    let located = resolve::lookup(p, i64::from(libc::AT_FDCWD), a[0], &options)?;
-    if let Located::Outside(path) = located {
-        return outside::path(libc::SYS_truncate, &path, 0, a);
-    }
+    let located = settle(resolve::lookup(
+        p,
+        i64::from(libc::AT_FDCWD),
+        a[0],
+        &options,
+    ))?;
     if a[1] < 0 {
         return fail(Errno::EINVAL);
+    }
+    let located = located?;
+    if let Located::Outside(path) = located {
+        return outside::path(libc::SYS_truncate, &path, 0, a);
     }
     let (kind, mode) = match &located {
         Located::Entry(entry) => (entry.attr.kind(), Mode::from(&entry.attr)),

@@ -7,7 +7,7 @@ use crate::ops::hidden;
 use crate::ops::outside::{self, Side};
 use crate::permission::{As, Mode, EXEC, WRITE};
 use crate::process::Process;
-use crate::resolve::{self, Follow, Found, Last, Located, Options, Target};
+use crate::resolve::{self, settle, Follow, Found, Last, Located, Options, Target};
 use crate::{fail, user, Errno, Op, Reject};
 use dfs::{Access, Attr, Create, Kind, Object};
 use std::ffi::CStr;
@@ -218,11 +218,11 @@ fn shown_path(node: &Node) -> Result<Vec<u8>, Errno> {
 /// `unlinkat(dirfd, path, flags)`
 pub fn unlinkat(p: &'static Process, a: [i64; 6]) -> Op<i64> {
     let directory = a[2] as i32 & libc::AT_REMOVEDIR != 0;
-    let target = resolve::parent(p, a[0], a[1])?;
+    let target = settle(resolve::parent(p, a[0], a[1]))?;
     if a[2] as i32 & !libc::AT_REMOVEDIR != 0 {
         return fail(Errno::EINVAL);
     }
-    let found = match target {
+    let found = match target? {
         Target::Outside(path) => return outside::at(libc::SYS_unlinkat, &path, 0, a),
         Target::Node(_, last) if directory => {
             return fail(match last {
@@ -295,16 +295,19 @@ fn lost(node: &Node, attr: &Attr) {
 
 /// `renameat2(olddirfd, oldpath, newdirfd, newpath, flags)`
 pub fn renameat2(p: &'static Process, a: [i64; 6]) -> Op<i64> {
-    let old = outside::side(resolve::parent(p, a[0], a[1]))?;
-    let new = outside::side(resolve::parent(p, a[2], a[3]))?;
-    let (old, new) = match (old, new) {
+    let old = resolve::parent(p, a[0], a[1]);
+    let new = resolve::parent(p, a[2], a[3]);
+    if matches!((&old, &new), (Err(Reject::NotOurs), Err(Reject::NotOurs))) {
+        return Err(Reject::NotOurs);
+    }
+    let mode = Mode2::from_flags(a[4] as u32)?;
+    let (old, new) = match (outside::side(old)?, outside::side(new)?) {
         (Side::Kernel(old), Side::Kernel(new)) => {
             return outside::both(libc::SYS_renameat2, &old, &new, a)
         }
         (Side::Ours(old), Side::Ours(new)) => (old, new),
         _ => return fail(Errno::EXDEV),
     };
-    let mode = Mode2::from_flags(a[4] as u32)?;
     if !std::ptr::eq(mount_of(&old), mount_of(&new)) {
         return fail(Errno::EXDEV);
     }

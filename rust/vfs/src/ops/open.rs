@@ -106,7 +106,8 @@ fn open(
         resolve,
         ..Options::new(follow)
     };
-    options.fresh = flags & libc::O_CREAT != 0;
+    options.create = flags & libc::O_CREAT != 0;
+    options.fresh = options.create;
     let wish = Wish {
         flags,
         mode: mode & 0o7777,
@@ -114,9 +115,13 @@ fn open(
     };
     for _ in 0..RACES {
         let located = match wish.creates() {
-            true => wish.create_first(p, dirfd, path, &options)?,
-            false => Opened::Located(resolve::lookup_path(p, dirfd, path, &options)?),
+            true => wish.create_first(p, dirfd, path, &options),
+            false => resolve::lookup_path(p, dirfd, path, &options).map(Opened::Located),
         };
+        if !matches!(located, Err(Reject::NotOurs)) {
+            wish.valid()?;
+        }
+        let located = located?;
         let node = match located {
             Opened::Created(node) => node,
             Opened::Located(Located::Outside(path)) => return outside::open(p, &path, flags, mode),
@@ -156,19 +161,12 @@ impl Wish {
 
     /// Flags the kernel refuses before it looks at the path.
     fn valid(&self) -> Result<(), Errno> {
-        if self.has(TMPFILE) {
-            let writes = self.flags & libc::O_ACCMODE != libc::O_RDONLY;
-            return Err(
-                match self.has(libc::O_DIRECTORY) && writes && !self.creates() {
-                    true => Errno::ENOTSUP,
-                    false => Errno::EINVAL,
-                },
-            );
-        }
-        match self.has(libc::O_CREAT | libc::O_DIRECTORY) {
-            true => Err(Errno::EINVAL),
-            false => Ok(()),
-        }
+        let writes = self.flags & libc::O_ACCMODE != libc::O_RDONLY;
+        let good = match self.has(TMPFILE) {
+            true => self.has(libc::O_DIRECTORY) && writes && !self.creates(),
+            false => !self.has(libc::O_CREAT | libc::O_DIRECTORY),
+        };
+        good.then_some(()).ok_or(Errno::EINVAL)
     }
 
     /// What must be allowed on the file.
@@ -258,7 +256,6 @@ impl Wish {
 
     /// May what is there be opened this way? Truncates it if asked to. `None`: look again.
     fn check(&self, p: &'static Process, located: Located) -> Op<Option<Arc<Node>>> {
-        self.valid()?;
         let (kind, mode) = match &located {
             Located::Missing(_) if self.creates() => return Ok(None),
             Located::Missing(_) | Located::Outside(_) => return fail(Errno::ENOENT),
@@ -273,6 +270,9 @@ impl Wish {
         }
         if kind != Kind::Directory && self.has(libc::O_DIRECTORY) {
             return fail(Errno::ENOTDIR);
+        }
+        if self.has(TMPFILE) {
+            return fail(Errno::ENOTSUP);
         }
         if kind == Kind::Symlink && !self.has(libc::O_PATH) {
             return fail(Errno::ELOOP);

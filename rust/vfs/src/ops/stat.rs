@@ -1,7 +1,7 @@
 //! stat(2) in its general form, and statx(2).
 use crate::ops::outside;
 use crate::process::Process;
-use crate::resolve::{self, Located, Options};
+use crate::resolve::{self, settle, Located, Options};
 use crate::{fail, user, Errno, Op};
 
 const STAT_FLAGS: i32 = libc::AT_SYMLINK_NOFOLLOW | libc::AT_NO_AUTOMOUNT | libc::AT_EMPTY_PATH;
@@ -9,12 +9,13 @@ const STAT_FLAGS: i32 = libc::AT_SYMLINK_NOFOLLOW | libc::AT_NO_AUTOMOUNT | libc
 /// `statat(dirfd, path, buf, flags)`
 pub fn statat(p: &'static Process, a: [i64; 6]) -> Op<i64> {
     let flags = a[3] as i32;
-    let located = resolve::lookup(p, a[0], a[1], &Options::from_flags(flags))?;
-    if let Located::Outside(path) = located {
-        return outside::at(libc::SYS_newfstatat, &path, 0, a);
-    }
+    let located = settle(resolve::lookup(p, a[0], a[1], &Options::from_flags(flags)))?;
     if flags & !STAT_FLAGS != 0 {
         return fail(Errno::EINVAL);
+    }
+    let located = located?;
+    if let Located::Outside(path) = located {
+        return outside::at(libc::SYS_newfstatat, &path, 0, a);
     }
     let mut stat = resolve::attr_of(&located)?.stat;
     p.credentials.ids().show(&mut stat);
@@ -25,16 +26,17 @@ pub fn statat(p: &'static Process, a: [i64; 6]) -> Op<i64> {
 /// `statx(dirfd, path, flags, mask, buf)`. There is no birth time; the mask says so.
 pub fn statx(p: &'static Process, a: [i64; 6]) -> Op<i64> {
     let flags = a[2] as i32;
-    let located = resolve::lookup(p, a[0], a[1], &Options::from_flags(flags))?;
-    if let Located::Outside(path) = located {
-        return outside::at(libc::SYS_statx, &path, 0, a);
-    }
+    let located = settle(resolve::lookup(p, a[0], a[1], &Options::from_flags(flags)))?;
     let sync = libc::AT_STATX_FORCE_SYNC | libc::AT_STATX_DONT_SYNC;
     if flags & !(STAT_FLAGS | sync) != 0
         || flags & sync == sync
         || a[3] as u32 & libc::STATX__RESERVED as u32 != 0
     {
         return fail(Errno::EINVAL);
+    }
+    let located = located?;
+    if let Located::Outside(path) = located {
+        return outside::at(libc::SYS_statx, &path, 0, a);
     }
     let attr = resolve::attr_of(&located)?;
     let is_root = matches!(&located, Located::Node(node) if node.parent().is_none());

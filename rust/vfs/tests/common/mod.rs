@@ -3,7 +3,7 @@
 //! One test binary is one process, so one mount serves all its tests.
 #![allow(dead_code)]
 use std::ffi::CString;
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, OnceLock};
 use vfs::catalogue::{self, OpId};
 use vfs::mount::{ExplicitMount, MountConfig, MountTable};
 use vfs::process::Process;
@@ -63,6 +63,13 @@ pub fn kernel(nr: i64, a: [i64; 6]) -> i64 {
     // SAFETY: the tests pass arguments the call understands.
     let answer = unsafe { vfs::kernel::syscall(nr, a) };
     answer.unwrap_or_else(|e| -i64::from(e.0))
+}
+
+/// Keeps the other tests of the binary away: umask, working directory and hidden files are the
+/// process's.
+pub fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(|e| e.into_inner())
 }
 
 /// A path.

@@ -1,0 +1,86 @@
+//! Links of the kernel's file systems that lead into a mount: the kernel cannot follow them to their
+//! end, so their text is read here, one component after the other, until the path is ours.
+use crate::mount::{components, read_link};
+use crate::process::Process;
+use crate::resolve::{self, MAX_LINKS};
+use crate::Errno;
+use std::ffi::CString;
+
+/// Where an absolute path of the kernel's leads.
+pub enum Way {
+    /// Into a mount (or to a descriptor of ours): the path there.
+    Into(Vec<u8>),
+    /// Not to us: the path as far as its links were followed.
+    Elsewhere(Vec<u8>),
+}
+
+impl Way {
+    /// The path in a mount.
+    pub fn inside(self) -> Option<CString> {
+        match self {
+            Way::Into(path) => CString::new(path).ok(),
+            Way::Elsewhere(_) => None,
+        }
+    }
+}
+
+/// Walks an absolute path on the kernel's side until it is below a mount of ours. `links` counts
+/// those followed: `ELOOP` at 40. A readlink(2) for each component.
+pub fn into_mount(
+    p: &'static Process,
+    mut path: Vec<u8>,
+    follow: bool,
+    links: &mut u32,
+) -> Result<Way, Errno> {
+    loop {
+        if p.mounts.locate(&path).is_some() || resolve::magic(p, &path).is_some() {
+            return Ok(Way::Into(path));
+        }
+        let Some(next) = first_link(&path, follow) else {
+            return Ok(Way::Elsewhere(path));
+        };
+        *links += 1;
+        if *links > MAX_LINKS {
+            return Err(Errno::ELOOP);
+        }
+        path = next;
+    }
+}
+
+/// The path with its first link replaced by what it says; `None` without a link.
+fn first_link(path: &[u8], follow: bool) -> Option<Vec<u8>> {
+    let mut at: Vec<u8> = Vec::new();
+    for (start, end) in components(path) {
+        match &path[start..end] {
+            b"." => continue,
+            b".." => {
+                // every directory so far is a true one
+                let up = at.iter().rposition(|&b| b == b'/').unwrap_or(0);
+                at.truncate(up);
+                continue;
+            }
+            name => {
+                at.push(b'/');
+                at.extend_from_slice(name);
+            }
+        }
+        if end == path.len() && !follow {
+            return None;
+        }
+        let Some(link) = read_link(&CString::new(at.clone()).ok()?) else {
+            continue;
+        };
+        let mut next = match link.first()? {
+            b'/' => Vec::new(),
+            _ => {
+                let mut dir = at[..=at.iter().rposition(|&b| b == b'/').unwrap_or(0)].to_vec();
+                dir.truncate(dir.len().max(1));
+                dir
+            }
+        };
+        next.extend_from_slice(&link);
+        next.extend_from_slice(&path[end..]);
+        return Some(next);
+    }
+    None
+}
