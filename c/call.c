@@ -21,8 +21,6 @@
 #define STACK_SIZE (256 * 1024)
 #define GUARD_SIZE 4096
 #define SPARE_STACKS 64
-/* What the tail of a job may still use of its stack when the next one may start. */
-#define TAIL_ROOM 1024
 
 __thread struct pil_tls pil_tls __attribute__((tls_model("initial-exec")));
 
@@ -34,7 +32,7 @@ static const char *single_threaded;
 
 unsigned pil_depth(void)
 {
-	return pil_tls.depth;
+	return pil_tls.depth - pil_tls.after;
 }
 
 unsigned pil_pending_signals(void)
@@ -83,21 +81,21 @@ bool pil_stack_make(struct pil_tls *tls)
 	return true;
 }
 
-/* Runs on the private stack; called by pil_on_stack, which keeps the vector registers. */
+/* On the private stack, called by pil_on_stack, which keeps the vector registers. */
 void pil_job(struct pil_job *job)
 {
-	struct pil_tls *tls = &pil_tls;
-	int saved = errno, state = PTHREAD_CANCEL_DISABLE;
-	bool cancellable = !single_threaded || !*single_threaded;
-
-	if (cancellable)
-		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	job->saved_errno = errno;
+	job->cancel_state = PTHREAD_CANCEL_DISABLE;
+	if (!single_threaded || !*single_threaded)
+		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &job->cancel_state);
 	switch (job->task) {
 	case PIL_TASK_DISPATCH:
 		job->ret = pil_dispatch(job->op, job->args);
 		break;
 	case PIL_TASK_AFTER:
+		pil_tls.after = 1;
 		job->ret = pil_after(job->op, job->args, job->ret);
+		pil_tls.after = 0;
 		break;
 	case PIL_TASK_EXIT:
 		pil_exit((int)job->args[0]);
@@ -112,16 +110,24 @@ void pil_job(struct pil_job *job)
 		pil_dlopen_prepare((const char *)job->args[0]);
 		break;
 	}
-	errno = saved;
-	/*
-	 * From here on a signal handler may run, and make calls of its own: they
-	 * start below this frame. The next line may also end the thread.
-	 */
-	tls->top = (char *)((uintptr_t)__builtin_frame_address(0) - TAIL_ROOM);
+	errno = job->saved_errno;
+}
+
+/*
+ * Back on the caller's stack; called by pil_on_stack before it restores the vector
+ * registers, which it still keeps above `kept`. From the decrement on a signal
+ * handler may run and make calls of its own: they start below. The last line may
+ * end the thread, and its cleanup handlers make calls, too.
+ */
+void pil_leave(const struct pil_job *job, char *kept)
+{
+	struct pil_tls *tls = &pil_tls;
+
+	tls->top = kept;
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	tls->depth--;
-	if (state == PTHREAD_CANCEL_ENABLE)
-		pthread_setcancelstate(state, NULL);
+	if (job->cancel_state == PTHREAD_CANCEL_ENABLE)
+		pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
 }
 
 long pil_run(struct pil_job *job, bool from_site)
@@ -131,9 +137,12 @@ long pil_run(struct pil_job *job, bool from_site)
 
 	if (pil_unlikely(!tls->top) && !pil_stack_make(tls))
 		return job->task == PIL_TASK_AFTER ? job->ret : -ENOMEM;
+	/* Handlers that jumped out of pil_leave have left their keep behind. */
+	if (pil_unlikely(tls->top < tls->stack + STACK_SIZE * 3 / 4) && !tls->exec)
+		tls->top = tls->stack + STACK_SIZE;
 	top = tls->top;
 	tls->depth++;
-	pil_on_stack(job, (char *)((uintptr_t)top & ~63UL), from_site);
+	pil_on_stack(job, top, from_site);
 	tls->top = top;
 	if (pil_unlikely(tls->deferred))
 		pil_signals_release(tls);
@@ -142,7 +151,7 @@ long pil_run(struct pil_job *job, bool from_site)
 
 long pil_serve(int op, const long args[6])
 {
-	struct pil_job job = { PIL_TASK_DISPATCH, op, args, 0 };
+	struct pil_job job = { .task = PIL_TASK_DISPATCH, .op = op, .args = args };
 
 	if (!pil_armed() || pil_tls.depth)
 		return PIL_NOT_OURS;
@@ -171,8 +180,8 @@ long pil_return(long result)
 
 /*
  * exec from inside a call of ours: the new program must not inherit the signal
- * mask that only waits for the end of the call. A handler that runs now makes its
- * own calls below this frame.
+ * mask that only waits for the end of the call. A handler that runs now stands on
+ * the upper half of the private stack, and its own calls take the lower half.
  */
 long pil_execveat(int dirfd, const char *path, char *const argv[], char *const envp[], int flags)
 {
@@ -181,7 +190,8 @@ long pil_execveat(int dirfd, const char *path, char *const argv[], char *const e
 	uint32_t depth = tls->depth;
 	long r;
 
-	tls->top = (char *)(((uintptr_t)__builtin_frame_address(0) - TAIL_ROOM) & ~63UL);
+	tls->exec++;
+	tls->top = tls->stack + STACK_SIZE / 2;
 	tls->depth = 0;
 	if (tls->deferred)
 		pil_signals_release(tls);
@@ -191,6 +201,7 @@ long pil_execveat(int dirfd, const char *path, char *const argv[], char *const e
 		r = pil_syscall(SYS_execveat, dirfd, (long)path, (long)argv, (long)envp, flags, 0);
 	tls->depth = depth;
 	tls->top = top;
+	tls->exec--;
 	return r;
 }
 
@@ -205,7 +216,7 @@ void pil_call_start(const char *flag)
 static void before(enum pil_task task, long argument)
 {
 	const long args[6] = { argument };
-	struct pil_job job = { task, 0, args, 0 };
+	struct pil_job job = { .task = task, .args = args };
 
 	if (!pil_tls.depth)
 		pil_run(&job, false);

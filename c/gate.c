@@ -104,7 +104,7 @@ static bool wants_after(int op, const long a[6], long ret)
 /* Makes the call and shows Rust what came of it. */
 static int in_place(struct pil_frame *f, int op, const long a[6])
 {
-	struct pil_job job = { PIL_TASK_AFTER, op, a, 0 };
+	struct pil_job job = { .task = PIL_TASK_AFTER, .op = op, .args = a };
 
 	job.ret = pil_syscall(f->nr, f->arg[0], f->arg[1], f->arg[2], f->arg[3], f->arg[4],
 			      f->arg[5]);
@@ -117,7 +117,7 @@ static int in_place(struct pil_frame *f, int op, const long a[6])
 static int beneath(struct pil_frame *f, int op, const long a[6])
 {
 	struct pil_tls *tls = &pil_tls;
-	struct pil_job job = { PIL_TASK_AFTER, op, a, 0 };
+	struct pil_job job = { .task = PIL_TASK_AFTER, .op = op, .args = a };
 	char *top;
 
 	if (!(pil_ops[op].flags & PIL_MEMORY) && !gives_birth(&pil_ops[op], a))
@@ -136,7 +136,7 @@ static int beneath(struct pil_frame *f, int op, const long a[6])
 
 static long exiting(const long a[6])
 {
-	struct pil_job job = { PIL_TASK_DISPATCH, PIL_OP_exit_group, a, 0 };
+	struct pil_job job = { .task = PIL_TASK_DISPATCH, .op = PIL_OP_exit_group, .args = a };
 
 	pil_run(&job, true);
 	job.task = PIL_TASK_EXIT;
@@ -180,7 +180,7 @@ int pil_gate_c(struct pil_frame *f)
 			return done(f, -EBADF);
 		case PIL_OURS:
 			tls->site = (uint32_t)f->site->index;
-			job = (struct pil_job){ PIL_TASK_DISPATCH, op, a, 0 };
+			job = (struct pil_job){ .task = PIL_TASK_DISPATCH, .op = op, .args = a };
 			if (pil_run(&job, true) != PIL_NOT_OURS)
 				return done(f, job.ret);
 			break;

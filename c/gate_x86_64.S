@@ -29,7 +29,7 @@
 #define F_SITE		56
 #define F_SIZE		64
 
-	.hidden	pil_filter, pil_quick, pil_real, pil_tls, pil_find, pil_job, pil_return
+	.hidden	pil_filter, pil_quick, pil_real, pil_tls, pil_find, pil_job, pil_leave, pil_return
 	.hidden	pil_gate_c, pil_syscall_c, pil_dlopen_c, pil_mpi_c
 	.hidden	pil_vector_mode, pil_vector_mask, pil_vector_size, pil_vector_avx
 
@@ -134,10 +134,10 @@ pil_gate:
 /*
  * void pil_on_stack(struct pil_job *job, char *top, unsigned long vectors)
  *
- * Calls pil_job(job) with the stack at top (a multiple of 64). With vectors, the
- * whole vector state is kept below top meanwhile: pil_vector_mode says how
- * (0 fxsave, 1 xsave, 2 xsavec), pil_vector_mask what (XCR0 without tiles and
- * protection keys), pil_vector_size how much (a multiple of 64).
+ * Calls pil_job(job) with the stack at top (a multiple of 64), then pil_leave(job, kept)
+ * on the caller's stack. With vectors, the whole vector state is kept between `kept` and
+ * top meanwhile: pil_vector_mode says how (0 fxsave, 1 xsave, 2 xsavec), pil_vector_mask
+ * what (XCR0 without tiles and protection keys), pil_vector_size how much (a multiple of 64).
  */
 	.globl	pil_on_stack
 	.hidden	pil_on_stack
@@ -154,54 +154,67 @@ pil_on_stack:
 	.cfi_offset	%rbx, -24
 	pushq	%r12
 	.cfi_offset	%r12, -32
+	pushq	%r13
+	.cfi_offset	%r13, -40
+	pushq	%r14
+	.cfi_offset	%r14, -48
 	movq	%rsi, %rsp
-	testq	%rdx, %rdx
-	jnz	1f
-	call	pil_job
-	jmp	9f
-
-1:	subq	pil_vector_size(%rip), %rsp
-	movq	%rsp, %rbx
-	movl	pil_vector_mode(%rip), %r12d
+	movq	%rdx, %r12
+	movq	%rdi, %r13
+	testq	%r12, %r12
+	jz	.Lcall
+	subq	pil_vector_size(%rip), %rsp
+	movl	pil_vector_mode(%rip), %r14d
 	movl	pil_vector_mask(%rip), %eax
 	movl	pil_vector_mask+4(%rip), %edx
-	testl	%r12d, %r12d
-	jz	4f
+	testl	%r14d, %r14d
+	jz	.Lfxsave
 	/* The header's reserved words must be zero before a restore. */
 	xorl	%ecx, %ecx
-	movq	%rcx, 512(%rbx)
-	movq	%rcx, 520(%rbx)
-	movq	%rcx, 528(%rbx)
-	movq	%rcx, 536(%rbx)
-	movq	%rcx, 544(%rbx)
-	movq	%rcx, 552(%rbx)
-	movq	%rcx, 560(%rbx)
-	movq	%rcx, 568(%rbx)
-	cmpl	$2, %r12d
-	je	2f
-	xsave64	(%rbx)
-	jmp	3f
-2:	xsavec64 (%rbx)
-3:	cmpb	$0, pil_vector_avx(%rip)
-	je	5f
+	movq	%rcx, 512(%rsp)
+	movq	%rcx, 520(%rsp)
+	movq	%rcx, 528(%rsp)
+	movq	%rcx, 536(%rsp)
+	movq	%rcx, 544(%rsp)
+	movq	%rcx, 552(%rsp)
+	movq	%rcx, 560(%rsp)
+	movq	%rcx, 568(%rsp)
+	cmpl	$2, %r14d
+	je	.Lxsavec
+	xsave64	(%rsp)
+	jmp	.Lupper
+.Lxsavec:
+	xsavec64 (%rsp)
+.Lupper:
+	cmpb	$0, pil_vector_avx(%rip)
+	je	.Lcall
 	vzeroupper
-	jmp	5f
-4:	fxsave64 (%rbx)
-5:	call	pil_job
-	testl	%r12d, %r12d
-	jz	8f
+	jmp	.Lcall
+.Lfxsave:
+	fxsave64 (%rsp)
+.Lcall:
+	movq	%rsp, %rbx
+	call	pil_job
+	leaq	-32(%rbp), %rsp
+	movq	%r13, %rdi
+	movq	%rbx, %rsi
+	call	pil_leave
+	testq	%r12, %r12
+	jz	.Lreturn
+	testl	%r14d, %r14d
+	jz	.Lfxrstor
 	movl	pil_vector_mask(%rip), %eax
 	movl	pil_vector_mask+4(%rip), %edx
 	xrstor64 (%rbx)
-	jmp	9f
-8:	fxrstor64 (%rbx)
-9:	leaq	-16(%rbp), %rsp
+	jmp	.Lreturn
+.Lfxrstor:
+	fxrstor64 (%rbx)
+.Lreturn:
+	popq	%r14
+	popq	%r13
 	popq	%r12
-	.cfi_restore	%r12
 	popq	%rbx
-	.cfi_restore	%rbx
 	popq	%rbp
-	.cfi_restore	%rbp
 	.cfi_def_cfa	%rsp, 8
 	ret
 	.cfi_endproc

@@ -78,7 +78,7 @@ void pil_dlopen_prepare(const char *file);
 
 /* ------------------------------------------------ C, called by Rust */
 
-/* > 0 while this thread is inside a call of ours. */
+/* > 0 while this thread is inside a call of ours; in an after-step: while the call was made by one. */
 unsigned pil_depth(void);
 /* Signals that arrived for this thread meanwhile and wait for the end of the call. */
 unsigned pil_pending_signals(void);
@@ -157,6 +157,8 @@ struct pil_tls {
 	char *stack;       /* the private stack itself */
 	uint64_t mask;     /* signal mask to be restored when the call ends */
 	uint32_t selftest; /* gate passages while the start-up test runs; 0: no test */
+	uint32_t after;    /* an after-step runs */
+	uint32_t exec;     /* an exec system call is being made */
 	uint32_t site;     /* index of the site being served, or ~0 for an export */
 };
 
@@ -202,6 +204,7 @@ struct pil_job {
 	int op;
 	const long *args;
 	long ret; /* in: the kernel's answer (after-step); out: the result */
+	int saved_errno, cancel_state;
 };
 
 /* Runs a job at depth + 1; from_site: the caller's vector registers are live. */
@@ -242,8 +245,9 @@ struct pil_frame {
 #define PIL_GO_ON 0
 #define PIL_DONE 1
 int pil_gate_c(struct pil_frame *frame);
-/* What pil_on_stack calls. */
+/* What pil_on_stack calls: on the private stack, and back on the caller's. */
 void pil_job(struct pil_job *job);
+void pil_leave(const struct pil_job *job, char *kept);
 
 /* signals.c */
 int pil_signals_start(void);
