@@ -2,6 +2,8 @@
 
 #[cfg(not(test))]
 mod c {
+    use std::ffi::{c_char, c_long};
+
     unsafe extern "C" {
         pub fn pil_wants(nr: u32) -> bool;
         pub fn pil_depth() -> u32;
@@ -9,6 +11,13 @@ mod c {
         pub fn pil_probe_read(p: *const u8, n: usize) -> i64;
         pub fn pil_probe_write(p: *mut u8, n: usize) -> i64;
         pub fn pil_copy_path(dst: *mut u8, src: *const u8, size: usize) -> i64;
+        pub fn pil_execveat(
+            dirfd: i32,
+            path: *const c_char,
+            argv: *const *const c_char,
+            envp: *const *const c_char,
+            flags: i32,
+        ) -> c_long;
     }
 }
 
@@ -32,5 +41,6 @@ pub fn connect() {
             depth: c::pil_depth,
         });
         vfs::lock::set_pending(c::pil_pending_signals);
+        vfs::ops::set_exec(c::pil_execveat);
     }
 }
