@@ -279,7 +279,7 @@ impl Table {
         if fd < 0 {
             return Err(Reject::NotOurs);
         }
-        match number::is_high(fd) && self.numbering == Numbering::High {
+        match number::is_high(fd) {
             true => Ok((&self.high, (fd - number::HIGH_BASE) as usize)),
             false => Ok((&self.kernel, fd as usize)),
         }

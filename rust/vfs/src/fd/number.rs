@@ -2,7 +2,8 @@
 //! backed by a dup of the placeholder; with `PIL4DFS_FD=high` numbers from [`HIGH_BASE`] on that
 //! the kernel knows nothing about (no poll, no select, no spawn actions, nothing across exec).
 use super::placeholder;
-use crate::{call, Errno};
+use crate::{call, filter, Errno};
+use std::sync::atomic::Ordering;
 
 /// The first high number.
 pub const HIGH_BASE: i32 = 0x2000_0000;
@@ -17,9 +18,9 @@ pub enum Numbering {
     High,
 }
 
-/// True for a number that has no descriptor in the kernel.
+/// True for a number that has no descriptor in the kernel (never under [`Numbering::Kernel`]).
 pub fn is_high(fd: i32) -> bool {
-    fd >= HIGH_BASE
+    fd >= HIGH_BASE && filter::pil_filter.high_base.load(Ordering::Relaxed) != 0
 }
 
 /// A new number for a copy of `fd`, the lowest free one from `min` on. The kernel's errors:
