@@ -10,7 +10,7 @@ def line(path, name):
     st = os.lstat(path)
     mode = stat.S_IMODE(st.st_mode)
     if stat.S_ISLNK(st.st_mode):
-        return f"l {st.st_size} {os.readlink(path)!r} {name!r}"
+        return f"l {os.readlink(path)!r} {name!r}"
     if stat.S_ISDIR(st.st_mode):  # sizes of directories are the file system's own
         return f"d {mode:04o} {st.st_uid}:{st.st_gid} {name!r}"
     with open(path, "rb") as data:

@@ -19,8 +19,8 @@ static void child(void *arg)
 		MUST(dup2(start->fd, 0));
 	if (start->with_cwd)
 		MUST(chdir(t_dir));
-	execl(program, program, number, t_mount() ? "mount" : "kernel",
-	      (char *)NULL);
+	execl(program, program, number,
+	      t_mount() && start->with_cwd ? "lost" : "kernel", (char *)NULL);
 	t_fail(T_HERE, "execl %s: %s", program, strerror(errno));
 }
 

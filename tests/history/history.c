@@ -4,7 +4,9 @@
  * answered is a line on stdout. The same seed on a kernel directory and on a
  * mount must print the same lines and leave the same tree.
  *
- *	history DIR run SEED STEPS	makes a history
+ *	history DIR apart SEED STEPS	makes a history; the workers share only
+ *					files that nobody removes or renames
+ *	history DIR together SEED STEPS	all names are everybody's
  *	history DIR check		looks whether every byte is where it says
  *
  * Whatever is written consists of records of 16 bytes that say writer, order
@@ -91,7 +93,10 @@ static const char *const places[] = {"a",    "b",     "c",	 "d0/a",
 				     "d1",   "d0/d2", "l0",	 "d1/l1"};
 #define PLACES (sizeof(places) / sizeof(places[0]))
 
-static char top[PATH_MAX];
+static const char *const shared_places[] = {"../s/a", "../s/b", "../s/c"};
+
+static char top[PATH_MAX], home[PATH_MAX];
+static bool together;
 static unsigned long long state;
 static int slots[SLOTS], me;
 
@@ -130,7 +135,7 @@ static const char *name_of(const struct order *order, const char *path,
 {
 	if (!order->absolute)
 		return path;
-	snprintf(buf, PATH_MAX, "%.3000s/%s", top, path);
+	snprintf(buf, PATH_MAX, "%.3000s/%s", home, path);
 	return buf;
 }
 
@@ -240,7 +245,7 @@ static void become_anew(void)
 
 	argv[n++] = "history";
 	argv[n++] = top;
-	argv[n++] = "worker";
+	argv[n++] = together ? "worker-together" : "worker-apart";
 	snprintf(self, sizeof(self), "%d", me);
 	argv[n++] = self;
 	for (int i = 0; i < SLOTS; i++) {
@@ -315,7 +320,7 @@ static long obey(const struct order *order, struct answer *answer)
 	case LIST:
 		return list(path, answer);
 	case CHDIR:
-		return chdir(order->flags & 1 ? top : path);
+		return chdir(order->flags & 1 ? home : path);
 	case GETFL:
 		got = fcntl(fd, F_GETFL);
 		return got < 0 ? got : got & (O_ACCMODE | O_APPEND);
@@ -365,12 +370,31 @@ static void work(void)
 	_exit(1);
 }
 
+/* Where a worker lives, and the directories that are there from the start. */
+static void settle(bool make)
+{
+	char path[PATH_MAX];
+
+	snprintf(home, sizeof(home), together ? "%.3000s/x" : "%.3000s/%c", top,
+		 'A' + me);
+	if (!make)
+		return;
+	snprintf(path, sizeof(path), "%.3000s/s", top);
+	mkdir(path, 0755);
+	mkdir(home, 0755);
+	for (unsigned int i = 7; i < 10; i++) {
+		snprintf(path, sizeof(path), "%.3000s/%s", home, places[i]);
+		mkdir(path, 0755);
+	}
+}
+
 /* After exec: the old numbers in their slots, and on with the orders. */
 static int work_again(char **argv)
 {
 	struct answer answer = {0};
 
 	me = atoi(argv[3]);
+	settle(false);
 	for (int i = 0; i < SLOTS; i++)
 		slots[i] = atoi(argv[4 + i]);
 	if (write(CONTROL, &answer, sizeof(answer)) != sizeof(answer))
@@ -384,6 +408,10 @@ static void choose_place(enum op op, char *path, size_t size)
 {
 	unsigned int first = 0, count = PLACES;
 
+	if ((op == OPEN || op == STAT || op == TRUNCATE) && draw(4) == 0) {
+		snprintf(path, size, "%s", shared_places[draw(3)]);
+		return;
+	}
 	if (draw(8) != 0) {
 		if (op == MKDIR || op == RMDIR || op == LIST || op == CHDIR) {
 			first = 7;
@@ -463,13 +491,8 @@ static int run(unsigned long long seed, unsigned int steps)
 		perror(top);
 		return 1;
 	}
-	for (unsigned int i = 7; i < 10; i++) {
-		char path[PATH_MAX];
-
-		snprintf(path, sizeof(path), "%.3000s/%s", top, places[i]);
-		if (mkdir(path, 0755) != 0 && errno != EEXIST)
-			perror(path);
-	}
+	for (me = 0; me < WORKERS; me++)
+		settle(true);
 	for (int i = 0; i < WORKERS; i++) {
 		int pair[2];
 
@@ -484,7 +507,8 @@ static int run(unsigned long long seed, unsigned int steps)
 				close(fd);
 			for (int slot = 0; slot < SLOTS; slot++)
 				slots[slot] = -1;
-			if (chdir(top) != 0)
+			settle(false);
+			if (chdir(home) != 0)
 				_exit(1);
 			work();
 		}
@@ -594,13 +618,14 @@ int main(int argc, char **argv)
 		return 2;
 	snprintf(top, sizeof(top), "%s", argv[1]);
 	umask(022);
-	if (strcmp(argv[2], "worker") == 0 && argc == 4 + SLOTS)
+	together = strstr(argv[2], "together") != NULL;
+	if (strncmp(argv[2], "worker-", 7) == 0 && argc == 4 + SLOTS)
 		return work_again(argv);
 	if (strcmp(argv[2], "check") == 0) {
 		check_tree(top);
 		return wrong != 0;
 	}
-	if (strcmp(argv[2], "run") == 0 && argc == 5) {
+	if (argc == 5) {
 		setenv("HISTORY_PROGRAM", argv[0], 1);
 		return run(strtoull(argv[3], NULL, 10), atoi(argv[4]));
 	}

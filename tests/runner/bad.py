@@ -31,8 +31,8 @@ SURROUNDINGS = {
     "provider-is-no-library": {"PIL4DFS_DAOS_DIR": "TEXT"},
     "no-store": {"PIL4DFS_EMBEDDED_ROOT": "/nonexistent/store"},
     "store-is-a-file": {"PIL4DFS_EMBEDDED_ROOT": "/etc/passwd"},
-    "init-fails": {"PIL4DFS_EMBEDDED_FAULT": "daos_init:*:ENOMEM"},
-    "connect-fails": {"PIL4DFS_EMBEDDED_FAULT": "daos_pool_connect2:*:-DER_NO_PERM"},
+    "connect-fails": {"PIL4DFS_EMBEDDED_FAULT": "daos_pool_connect:*:DER_NO_PERM"},
+    "open-fails": {"PIL4DFS_EMBEDDED_FAULT": "daos_cont_open:*:DER_NONEXIST"},
     "mount-fails": {"PIL4DFS_EMBEDDED_FAULT": "dfs_mount:*:EIO"},
 }
 

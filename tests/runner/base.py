@@ -104,7 +104,12 @@ def _no_core():
 
 def run(command, identity=None, env=None, cwd="/", timeout=60, stdin=None):
     """Runs a command in a session of its own; at the time-out the whole session dies."""
-    argv = (identity.prefix if identity else []) + [str(word) for word in command]
+    argv = [str(word) for word in command]
+    if identity and identity.prefix:
+        if env and "LD_PRELOAD" in env:  # for the command, not for what changes the identity
+            argv = ["env", "-i"] + [f"{name}={value}" for name, value in env.items()] + argv
+            env = clean_env()
+        argv = identity.prefix + argv
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         child = subprocess.Popen(
             argv,

@@ -8,22 +8,24 @@ from . import apps, base, mount, programs
 # Seeds that once found something stay at the head of the list.
 SEEDS = list(range(1, 9))
 STEPS = 400
+# apart: the two share only files that keep their names; together: everything.
+WAYS = ["apart", "together"]
 
 
 def tests(context):
     source = os.path.join(base.TESTS, "history", "history.c")
     seeds = SEEDS if not context.args.long else list(range(1, 201))
-    for seed in seeds:
+    for way, seed in [(way, seed) for way in WAYS for seed in seeds]:
         for who in context.identities:
 
-            def run(test, seed=seed, who=who):
+            def run(test, way=way, seed=seed, who=who):
                 if context.unbuilt:
                     return test.failed(context.unbuilt)
                 with context.lock:
                     binary, error = programs.compile_one(source)
-                return test.failed(error) if error else attempt(test, context, binary, seed, who)
+                return test.failed(error) if error else attempt(test, context, binary, [way, str(seed)], who)
 
-            yield base.Test("history", f"{who.name}/seed-{seed}", run)
+            yield base.Test("history", f"{who.name}/{way}-{seed}", run)
 
 
 def _first_difference(want, got):
@@ -36,10 +38,10 @@ def _first_difference(want, got):
     return f"{len(want)} lines became {len(got)}: {(want + [''])[min(len(want), len(got)) - 1]}"
 
 
-def attempt(test, context, binary, seed, who):
+def attempt(test, context, binary, history, who):
     directory = context.scratch.directory(who)
     work = os.path.join(directory, "k")
-    words = ["run", str(seed), str(STEPS if not context.args.long else 4 * STEPS)]
+    words = history + [str(STEPS if not context.args.long else 4 * STEPS)]
     tree = apps.interpreter(os.path.join(base.TESTS, "apps", "tree.py")) + [os.path.join(base.TESTS, "apps", "tree.py")]
     plain = base.run([binary, work, *words], who)
     if plain.status != 0:
