@@ -9,6 +9,7 @@
 #[macro_use]
 mod call;
 mod abi;
+mod check;
 mod counters;
 mod data;
 mod entry;
@@ -24,6 +25,7 @@ mod spin;
 mod store;
 mod test_store;
 
+pub use check::{check, Findings};
 pub use counters::Counters;
 pub use error::{Error, Result};
 pub use log::silence as silence_log;

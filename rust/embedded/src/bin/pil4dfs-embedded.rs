@@ -1,7 +1,7 @@
 //! Makes, lists and destroys the pools and containers of an embedded store, as the `daos` command
 //! does for a real system, and reads the call counters.
 use clap::{Parser, Subcommand};
-use pil4dfs_embedded::{uuid_text, Counters, Error, NewContainer, Pool, Store};
+use pil4dfs_embedded::{check, uuid_text, Counters, Error, NewContainer, Pool, Store};
 use std::process::ExitCode;
 
 #[derive(Parser)]
@@ -26,6 +26,8 @@ enum Command {
     /// Containers
     #[command(subcommand)]
     Cont(ContCommand),
+    /// Check every record of a store that nobody changes meanwhile
+    Check,
     /// Calls per function by all processes so far
     Counters {
         /// Set them to 0 afterwards
@@ -203,6 +205,19 @@ fn counters(root: &str, reset: bool) -> Result<(), String> {
     Ok(())
 }
 
+fn check_store(root: &str) -> Result<(), String> {
+    let store = Store::open(root).map_err(|error| explained(error, root))?;
+    let found = check(&store).map_err(|error| explained(error, root))?;
+    println!(
+        "{} names, {} orphans, {} files without a name",
+        found.names, found.orphans, found.leaked
+    );
+    match found.damage.as_slice() {
+        [] => Ok(()),
+        damage => Err(format!("{root} is damaged:\n{}", damage.join("\n"))),
+    }
+}
+
 /// The store's directory as an absolute path.
 fn absolute(root: Option<String>) -> Result<String, String> {
     let root = root.or_else(|| std::env::var("PIL4DFS_EMBEDDED_ROOT").ok());
@@ -220,6 +235,7 @@ fn main() -> ExitCode {
     let done = absolute(arguments.root).and_then(|root| match &arguments.command {
         Command::Pool(command) => pool(&root, command),
         Command::Cont(command) => cont(&root, command),
+        Command::Check => check_store(&root),
         Command::Counters { reset } => counters(&root, *reset),
     });
     match done {
