@@ -2,8 +2,6 @@
 
 #[cfg(not(test))]
 mod c {
-    use std::ffi::c_char;
-
     use std::ffi::{c_char, c_long};
 
     unsafe extern "C" {
@@ -12,13 +10,6 @@ mod c {
         pub safe fn pil_pending_signals() -> u32;
         pub fn pil_probe_read(p: *const u8, n: usize) -> i64;
         pub fn pil_probe_write(p: *mut u8, n: usize) -> i64;
-        pub fn pil_execveat(
-            dirfd: i32,
-            path: *const c_char,
-            argv: *const *const c_char,
-            envp: *const *const c_char,
-            flags: i32,
-        ) -> i64;
         pub fn pil_copy_path(dst: *mut u8, src: *const u8, size: usize) -> i64;
         pub fn pil_execveat(
             dirfd: i32,
@@ -49,7 +40,6 @@ pub fn connect() {
             copy_path: c::pil_copy_path,
             depth: c::pil_depth,
         });
-        vfs::ops::set_exec(c::pil_execveat);
         vfs::lock::set_pending(c::pil_pending_signals);
         vfs::ops::set_exec(c::pil_execveat);
     }
