@@ -1,6 +1,6 @@
 //! close(2) and close_range(2): the table first, then the kernel, then - with nothing held - the
 //! file's last reference.
-use crate::fd::hidden;
+use crate::fd::{hidden, number};
 use crate::process::Process;
 use crate::{call, filter, Op, Reject};
 
@@ -23,6 +23,7 @@ pub fn close_range(p: &'static Process, a: [i64; 6]) -> Op<i64> {
     if first > last || flags & !(UNSHARE | CLOEXEC) != 0 || flags & CLOEXEC != 0 {
         return Err(Reject::NotOurs);
     }
+    close_high(p, first, last);
     let end = (filter::end() as u32).min(last.saturating_add(1));
     let special = |fd: &u32| filter::fd_is(*fd as i32) != filter::KERNEL;
     if !(first..end).any(|fd| special(&fd)) {
@@ -47,4 +48,19 @@ pub fn close_range(p: &'static Process, a: [i64; 6]) -> Op<i64> {
         unsafe { call!(SYS_close_range, start, last, unshare) }?;
     }
     Ok(0)
+}
+
+/// High numbers in the range: the kernel knows none of them.
+fn close_high(p: &'static Process, first: u32, last: u32) {
+    let mut found = Vec::new();
+    if number::is_high(last.min(i32::MAX as u32) as i32) {
+        p.fds.each(&mut |fd, _| {
+            if number::is_high(fd) && (first..=last).contains(&(fd as u32)) {
+                found.push(fd);
+            }
+        });
+    }
+    for file in found.into_iter().filter_map(|fd| p.fds.forget(fd)) {
+        p.locks.descriptor_closed(&file.node);
+    }
 }

@@ -21,6 +21,14 @@ pub fn process() -> &'static Process {
 pub fn process_with(
     mounts: &[(&'static std::ffi::CStr, &'static std::ffi::CStr)],
 ) -> &'static Process {
+    process_numbered(mounts, vfs::fd::Numbering::Kernel)
+}
+
+/// As [`process_with`], with a numbering of descriptors.
+pub fn process_numbered(
+    mounts: &[(&'static std::ffi::CStr, &'static std::ffi::CStr)],
+    numbering: vfs::fd::Numbering,
+) -> &'static Process {
     static READY: OnceLock<&'static Process> = OnceLock::new();
     READY.get_or_init(|| {
         vfs::mount::set_loader(load);
@@ -34,7 +42,7 @@ pub fn process_with(
             mountinfo: b"",
         };
         let table = MountTable::from_config(&config);
-        let process = Process::new(table, vfs::fd::Numbering::Kernel, None).expect("memory");
+        let process = Process::new(table, numbering, None).expect("memory");
         Process::set(process)
     })
 }
