@@ -332,6 +332,61 @@ fn large_programs_are_shared(p: &'static Process) {
     assert!(staged >= 1);
 }
 
+/// A program that needs a library, found by its run path, its origin or the environment.
+fn libraries_are_found(p: &'static Process) {
+    let dir = std::env::temp_dir().join(format!("pil4dfs-elf-{}", std::process::id()));
+    let dir = dir.to_str().unwrap();
+    std::fs::create_dir_all(dir).unwrap();
+    let build = format!(
+        "cd {dir} && echo 'int two(void){{return 2;}}' > two.c && cc -shared -fPIC -o libtwo.so two.c && \
+         echo 'int two(void); int one(void){{return two()-1;}}' > one.c && \
+         cc -shared -fPIC -o libone.so one.c -L. -ltwo -Wl,-rpath,'$ORIGIN' && \
+         echo '#include <stdio.h>\nint one(void); int main(){{printf(\"%d %d\\n\",one(),!getenv(\"LD_LIBRARY_PATH\"));}}' \
+         | sed '1i #include <stdlib.h>' > main.c && \
+         cc -o rpath main.c -L. -lone -Wl,-rpath,/dfs/lib,--allow-shlib-undefined && \
+         cc -o origin main.c -L. -lone -Wl,-rpath,'$ORIGIN/../lib',--allow-shlib-undefined && \
+         cc -o plain main.c -L. -lone -Wl,--allow-shlib-undefined"
+    );
+    let built = std::process::Command::new("bash")
+        .args(["-c", &build])
+        .status();
+    if !built.is_ok_and(|s| s.success()) {
+        eprintln!("no compiler: libraries not tested");
+        return;
+    }
+    for name in ["/dfs/lib", "/dfs/bin"] {
+        let name = CString::new(name).unwrap();
+        assert_eq!(sys(p, op::mkdirat, &[CWD, name.as_ptr() as i64, 0o755]), 0);
+    }
+    for name in ["libone.so", "libtwo.so"] {
+        copy(
+            p,
+            &format!("{dir}/{name}"),
+            &format!("/dfs/lib/{name}"),
+            0o755,
+        );
+    }
+    for name in ["rpath", "origin", "plain"] {
+        copy(
+            p,
+            &format!("{dir}/{name}"),
+            &format!("/dfs/bin/{name}"),
+            0o755,
+        );
+    }
+    // The tests run without the preload, so the variable is seen by the program.
+    let ok = |n: i32| (format!("1 {n}\n"), 0);
+    assert_eq!(output(p, "/dfs/bin/rpath", &["x"]), ok(0));
+    assert_eq!(output(p, "/dfs/bin/origin", &["x"]), ok(0));
+    assert_ne!(output(p, "/dfs/bin/plain", &["x"]).1, 0);
+    std::env::set_var("LD_LIBRARY_PATH", "/no/such:/dfs/lib");
+    assert_eq!(output(p, "/dfs/bin/plain", &["x"]), ok(0));
+    let kernels = format!("{dir}/plain");
+    assert_eq!(output(p, &kernels, &["x"]), ok(0));
+    std::env::remove_var("LD_LIBRARY_PATH");
+    let _ = std::fs::remove_dir_all(dir);
+}
+
 fn rights_do_not_pass(p: &'static Process) {
     use vfs::inherit::privileged::must_not_inherit;
     let check =
@@ -400,6 +455,7 @@ fn programs() {
     a_failed_exec_changes_nothing(p);
     programs_in_a_mount_run(p);
     large_programs_are_shared(p);
+    libraries_are_found(p);
     rights_do_not_pass(p);
     manifests_are_not_believed(p);
     let _ = std::fs::remove_dir_all(dir);

@@ -10,6 +10,9 @@ use std::ffi::{c_char, CStr, CString};
 /// The variable that names the manifest's descriptor.
 pub const MANIFEST: &str = "PIL4DFS_EXEC";
 
+/// The loader's search path.
+pub const SEARCH: &str = "LD_LIBRARY_PATH";
+
 /// What every program started from here should see.
 #[derive(Default, Debug)]
 pub struct Kept {
@@ -42,12 +45,30 @@ pub fn strings(array: i64, into: &mut Vec<*const c_char>) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Fills `scratch.envp` from the application's `envp`. `manifest`: descriptor to name; `leave`:
-/// complete nothing. True if it differs from what the application gave.
+/// The value of a variable in the application's array; empty without.
+pub fn value(envp: i64, name: &str) -> Result<Vec<u8>, Errno> {
+    let mut all = Vec::new();
+    strings(envp, &mut all)?;
+    for s in all {
+        user::readable(s as i64, 1)?;
+        if is_named(at(s), name) {
+            return Ok(at(s).to_bytes()[name.len()..]
+                .get(1..)
+                .unwrap_or(b"")
+                .to_vec());
+        }
+    }
+    Ok(Vec::new())
+}
+
+/// Fills `scratch.envp` from the application's `envp`. `manifest`: descriptor to name; `search`:
+/// what `LD_LIBRARY_PATH` must be; `leave`: complete nothing. True if it differs from what the
+/// application gave.
 pub fn build(
     scratch: &mut Scratch,
     envp: i64,
     manifest: Option<i32>,
+    search: Option<&[u8]>,
     leave: bool,
 ) -> Result<bool, Errno> {
     strings(envp, &mut scratch.envp)?;
@@ -66,6 +87,14 @@ pub fn build(
             .any(|s| at(*s).to_bytes() == b"PIL4DFS_EXEC_ENV=leave");
     if !kept.leave && !leave {
         changed |= complete(scratch, kept);
+    }
+    if let Some(search) = search {
+        scratch.envp.retain(|s| !is_named(at(*s), SEARCH));
+        let text = [SEARCH.as_bytes(), b"=", search].concat();
+        let text = CString::new(text).map_err(|_| Errno::EINVAL)?;
+        scratch.envp.push(text.as_ptr());
+        scratch.strings.push(text);
+        changed = true;
     }
     if let Some(fd) = manifest {
         let text = CString::new(format!("{MANIFEST}={fd}")).map_err(|_| Errno::EINVAL)?;
@@ -137,7 +166,9 @@ fn is_named(s: &CStr, name: &str) -> bool {
     name_of(s) == name.as_bytes()
 }
 
-/// Takes the manifest's number out of this process's environment. Only before other threads exist.
+/// Takes out of this process's environment what only the way here needed: the manifest's number,
+/// which is answered, and our part of the library search path, which the loader has read. Only
+/// before other threads exist.
 pub fn take_manifest() -> Option<i32> {
     extern "C" {
         static mut environ: *mut *mut c_char;
@@ -148,17 +179,24 @@ pub fn take_manifest() -> Option<i32> {
     if entry.is_null() {
         return None;
     }
-    // SAFETY: the array ends in null; entries are moved down over the removed one.
+    // SAFETY: the array ends in null; entries are moved down over removed ones.
     unsafe {
         let mut to = entry;
         while !(*entry).is_null() {
             let text = CStr::from_ptr(*entry);
-            if is_named(text, MANIFEST) {
-                found = std::str::from_utf8(&text.to_bytes()[MANIFEST.len() + 1..])
-                    .ok()
-                    .and_then(|n| n.parse().ok());
-            } else {
-                *to = *entry;
+            let kept = match text {
+                text if is_named(text, MANIFEST) => {
+                    let number = &text.to_bytes()[MANIFEST.len()..];
+                    found = number
+                        .get(1..)
+                        .and_then(|n| std::str::from_utf8(n).ok()?.parse().ok());
+                    None
+                }
+                text if is_named(text, SEARCH) => search_as_given(text),
+                _ => Some(text.as_ptr()),
+            };
+            if let Some(kept) = kept {
+                *to = kept.cast_mut();
                 to = to.add(1);
             }
             entry = entry.add(1);
@@ -166,6 +204,21 @@ pub fn take_manifest() -> Option<i32> {
         *to = std::ptr::null_mut();
     }
     found.filter(|fd| *fd >= 0)
+}
+
+/// `LD_LIBRARY_PATH=...` without our part; `None` if nothing is left.
+fn search_as_given(text: &CStr) -> Option<*const c_char> {
+    let old = text.to_bytes()[SEARCH.len()..].get(1..).unwrap_or(b"");
+    let new = super::libraries::without_ours(old);
+    if new == old {
+        return Some(text.as_ptr());
+    }
+    let whole = [SEARCH.as_bytes(), b"=", &new].concat();
+    match new.is_empty() {
+        true => None,
+        // The environment owns it from now on.
+        false => CString::new(whole).ok().map(|s| s.into_raw().cast_const()),
+    }
 }
 
 #[cfg(test)]
@@ -217,10 +270,10 @@ mod tests {
     fn an_old_manifest_is_not_passed_on() {
         let mut s = Scratch::default();
         let given = env(&[c"PIL4DFS_EXEC=9", c"B=2"]);
-        assert!(build(&mut s, given.as_ptr() as i64, Some(600), false).unwrap());
+        assert!(build(&mut s, given.as_ptr() as i64, Some(600), None, false).unwrap());
         assert_eq!(texts(&s), ["B=2", "PIL4DFS_EXEC=600"]);
         let mut s = Scratch::default();
         let given = env(&[c"B=2"]);
-        assert!(!build(&mut s, given.as_ptr() as i64, None, false).unwrap());
+        assert!(!build(&mut s, given.as_ptr() as i64, None, None, false).unwrap());
     }
 }

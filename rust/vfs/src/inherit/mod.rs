@@ -7,9 +7,11 @@
 //! forks that bypass it.
 pub mod adopt;
 pub mod carry;
+pub mod elf;
 pub mod environment;
 pub mod fork;
 pub mod identity;
+pub mod libraries;
 pub mod manifest;
 pub mod overlay;
 pub mod privileged;

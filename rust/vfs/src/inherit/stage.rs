@@ -14,7 +14,8 @@ const BLOCK: usize = 1 << 20;
 /// A descriptor execveat(2) can run. DFS's errors; `ENOMEM`, `ENOSPC`.
 pub fn stage(node: &Node, attr: &Attr) -> Result<OwnFd, Errno> {
     if attr.stat.st_size as u64 > SMALL {
-        if let Ok(fd) = shared(node, attr) {
+        let open = |path: CString| OwnFd::open(libc::AT_FDCWD, &path, libc::O_RDONLY, 0);
+        if let Ok(fd) = shared(node, attr).and_then(open) {
             return Ok(fd);
         }
     }
@@ -23,8 +24,9 @@ pub fn stage(node: &Node, attr: &Attr) -> Result<OwnFd, Errno> {
     Ok(fd)
 }
 
-/// The copy in the run-time directory, made by the first who needs it.
-fn shared(node: &Node, attr: &Attr) -> Result<OwnFd, Errno> {
+/// The path of the copy in the run-time directory, made by the first who needs it. `EACCES` where
+/// nothing may be run from there.
+pub fn shared(node: &Node, attr: &Attr) -> Result<CString, Errno> {
     rundir::subdirectory("programs")?;
     let s = &attr.stat;
     let mount = lock::mount_hash(node.mount);
@@ -32,15 +34,16 @@ fn shared(node: &Node, attr: &Attr) -> Result<OwnFd, Errno> {
         "programs/{mount:016x}.{:x}.{:x}.{:x}.{:x}.{:x}",
         node.oid.hi, node.oid.lo, s.st_mtime, s.st_mtime_nsec, s.st_size
     );
-    if let Some(fd) = existing(&name, s.st_size) {
-        return Ok(fd);
+    let to = rundir::file(&name)?;
+    if existing(&name, s.st_size) {
+        return Ok(to);
     }
     // SAFETY: no arguments.
     let me = unsafe { call!(SYS_gettid) }?;
     let making = format!("{name}.{me}");
     let flags = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL;
     let fd = rundir::open(&making, flags)?;
-    let (from, to) = (rundir::file(&making)?, rundir::file(&name)?);
+    let from = rundir::file(&making)?;
     let made = copy(node, &fd)
         .and_then(|()| run_permission(&fd))
         .and_then(|()| rename(&from, &to));
@@ -50,23 +53,23 @@ fn shared(node: &Node, attr: &Attr) -> Result<OwnFd, Errno> {
         let _ = unsafe { call!(SYS_unlinkat, libc::AT_FDCWD, from.as_ptr(), 0) };
         return Err(e);
     }
-    existing(&name, s.st_size).ok_or(Errno::EIO)
+    match existing(&name, s.st_size) {
+        true => Ok(to),
+        false => Err(Errno::EACCES),
+    }
 }
 
 /// A finished copy: of this size, and not on a file system that forbids running.
-fn existing(name: &str, size: i64) -> Option<OwnFd> {
-    let fd = rundir::open(name, libc::O_RDONLY).ok()?;
-    let st = ownfd::stat_of(fd.raw()).ok()?;
-    // SAFETY: the path is /proc's own name of the descriptor.
-    let runs = unsafe {
-        call!(
-            SYS_faccessat,
-            libc::AT_FDCWD,
-            ownfd::proc_path(fd.raw()).as_cstr().as_ptr(),
-            libc::X_OK
-        )
+fn existing(name: &str, size: i64) -> bool {
+    let Ok(path) = rundir::file(name) else {
+        return false;
     };
-    (st.st_size == size && runs.is_ok()).then_some(fd)
+    let st = ownfd::stat_at(libc::AT_FDCWD, &path, libc::AT_SYMLINK_NOFOLLOW);
+    // SAFETY: a string.
+    let runs = unsafe { call!(SYS_faccessat, libc::AT_FDCWD, path.as_ptr(), libc::X_OK) };
+    let finished =
+        |st: libc::stat| st.st_size == size && st.st_mode & libc::S_IFMT == libc::S_IFREG;
+    runs.is_ok() && st.is_ok_and(finished)
 }
 
 fn copy(node: &Node, to: &OwnFd) -> Result<(), Errno> {

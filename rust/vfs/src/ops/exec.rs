@@ -2,6 +2,7 @@
 //! and our descriptors handed on; a program in a mount is staged, or its interpreter run with the
 //! path the caller gave.
 use crate::inherit::carry::Carry;
+use crate::inherit::libraries::{self, Image};
 use crate::inherit::scratch::{scratch, Scratch};
 use crate::inherit::script::{self, Format};
 use crate::inherit::{self, carry, environment, privileged, stage};
@@ -25,8 +26,17 @@ enum Program {
     Given { dirfd: i64, path: i64, flags: i64 },
     /// Another path of the kernel's.
     Path(CString),
-    /// A staged copy, and the name it should have.
-    Staged(OwnFd, Vec<u8>),
+    /// A staged copy.
+    Staged(Staged),
+}
+
+/// A program of a mount.
+struct Staged {
+    copy: OwnFd,
+    /// The name it should have.
+    name: Vec<u8>,
+    /// The library search path it needs.
+    search: Option<Vec<u8>>,
 }
 
 /// The entry layer's execveat: it first lets the signals go that wait for the end of this call,
@@ -49,13 +59,13 @@ pub fn set_exec(exec: Exec) {
 /// execveat(2). Returns only with an error: those of execve(2); `EIO` and its like when a program
 /// of ours cannot be read.
 pub fn execveat(p: &'static Process, a: [i64; 6]) -> Op<i64> {
-    let [dirfd, path, argv, envp, flags, _] = a;
+    let [_, _, argv, envp, ..] = a;
     let scratch = scratch();
-    let mut program = locate(p, scratch, dirfd, path, flags)?;
+    let mut program = locate(p, scratch, a)?;
     for _ in 0..NESTED {
         let error = run(p, scratch, &program, argv, envp)?;
         let next = match error {
-            Errno::ENOENT => interpreter_of(p, scratch, &program)?,
+            Errno::ENOENT => interpreter_of(p, scratch, &program, envp)?,
             _ => None,
         };
         match next {
@@ -77,9 +87,7 @@ fn through_links(p: &'static Process, a: [i64; 6], error: Errno) -> Op<i64> {
 fn locate(
     p: &'static Process,
     scratch: &mut Scratch,
-    dirfd: i64,
-    path: i64,
-    flags: i64,
+    [dirfd, path, _, envp, flags, _]: [i64; 6],
 ) -> Op<Program> {
     let options = Options::from_flags(flags as i32);
     let given = Program::Given { dirfd, path, flags };
@@ -91,7 +99,7 @@ fn locate(
         },
     };
     let name = spelled(dirfd, path)?;
-    through_scripts(p, scratch, node, attr, name)
+    through_scripts(p, scratch, node, attr, name, envp)
 }
 
 /// The node and attributes of what was found, or the kernel's path it leads to.
@@ -118,6 +126,7 @@ fn through_scripts(
     mut node: Arc<Node>,
     mut attr: Attr,
     mut name: CString,
+    envp: i64,
 ) -> Op<Program> {
     for _ in 0..NESTED {
         check(p, &attr)?;
@@ -126,10 +135,15 @@ fn through_scripts(
         let (interpreter, argument) = match script::format(&head[..n])? {
             Format::Binary => {
                 let base = name.to_bytes().rsplit(|b| *b == b'/').next();
-                return Ok(Program::Staged(
-                    stage::stage(&node, &attr)?,
-                    base.unwrap_or(b"").to_vec(),
-                ));
+                let given = environment::value(envp, environment::SEARCH)?;
+                let (path, _) = node.last_path()?;
+                let copy = stage::stage(&node, &attr)?;
+                let image = Image::Ours(node);
+                return Ok(Program::Staged(Staged {
+                    copy,
+                    name: base.unwrap_or(b"").to_vec(),
+                    search: libraries::search_path(p, &image, path.as_bytes(), &given),
+                }));
             }
             Format::Script(interpreter, argument) => (interpreter, argument),
         };
@@ -167,11 +181,12 @@ fn interpreter_of(
     p: &'static Process,
     scratch: &mut Scratch,
     program: &Program,
+    envp: i64,
 ) -> Op<Option<Program>> {
     let (dirfd, path) = match program {
         Program::Given { dirfd, path, .. } => (*dirfd, user::path(*path)?),
         Program::Path(path) => (libc::AT_FDCWD.into(), path.clone()),
-        Program::Staged(..) => return Ok(None),
+        Program::Staged(_) => return Ok(None),
     };
     let Some(head) = privileged::head_of(dirfd as i32, &path) else {
         return Ok(None);
@@ -189,7 +204,7 @@ fn interpreter_of(
         _ => path,
     };
     put_before(scratch, &interpreter, argument, name);
-    through_scripts(p, scratch, node, attr, interpreter).map(Some)
+    through_scripts(p, scratch, node, attr, interpreter, envp).map(Some)
 }
 
 /// A regular file with permission to run it, else `EACCES`; a link not to be followed is `ELOOP`.
@@ -228,7 +243,7 @@ fn run(
     envp: i64,
 ) -> Result<Errno, Errno> {
     let name = match program {
-        Program::Staged(_, name) => name.as_slice(),
+        Program::Staged(staged) => staged.name.as_slice(),
         _ => b"",
     };
     let needed = !name.is_empty() || carry::is_needed(p);
@@ -238,8 +253,13 @@ fn run(
         false => None,
     };
     scratch.envp.clear();
+    let search = match program {
+        Program::Staged(staged) => staged.search.clone(),
+        _ if closed => None,
+        _ => kernels_search(p, program, envp)?,
+    };
     let manifest = carry.as_ref().map(Carry::manifest);
-    let envp = match environment::build(scratch, envp, manifest, closed)? {
+    let envp = match environment::build(scratch, envp, manifest, search.as_deref(), closed)? {
         true => scratch.envp.as_ptr() as i64,
         false => envp,
     };
@@ -252,6 +272,35 @@ fn run(
         p.mappings.sync_all()?;
     }
     Ok(kernel_exec(program, argv, envp))
+}
+
+/// The search path for a program of the kernel's, when the caller's leads into a mount.
+fn kernels_search(
+    p: &'static Process,
+    program: &Program,
+    envp: i64,
+) -> Result<Option<Vec<u8>>, Errno> {
+    let given = environment::value(envp, environment::SEARCH)?;
+    if given.is_empty() || !libraries::concerns(p, &given) {
+        return Ok(None);
+    }
+    let mut path = match program {
+        Program::Given { dirfd, path, .. } if *dirfd as i32 == libc::AT_FDCWD => user::path(*path)?,
+        Program::Path(path) => path.clone(),
+        _ => return Ok(None),
+    };
+    for _ in 0..NESTED {
+        let Some(head) = privileged::head_of(libc::AT_FDCWD, &path) else {
+            return Ok(None);
+        };
+        match script::format(&head) {
+            Ok(Format::Script(next, _)) => path = next,
+            Ok(Format::Binary) => break,
+            Err(_) => return Ok(None),
+        }
+    }
+    let image = libraries::kernels(path.as_bytes());
+    Ok(image.and_then(|image| libraries::search_path(p, &image, path.as_bytes(), &given)))
 }
 
 /// The caller's arguments behind an interpreter's.
@@ -274,7 +323,7 @@ fn program_path(program: &Program) -> Option<(i32, i64, i32)> {
     match program {
         Program::Given { dirfd, path, flags } => Some((*dirfd as i32, *path, *flags as i32)),
         Program::Path(path) => Some((libc::AT_FDCWD, path.as_ptr() as i64, 0)),
-        Program::Staged(..) => None,
+        Program::Staged(_) => None,
     }
 }
 
@@ -283,8 +332,8 @@ fn kernel_exec(program: &Program, argv: i64, envp: i64) -> Errno {
     let (dirfd, path, flags) = match program {
         Program::Given { dirfd, path, flags } => (*dirfd, *path, *flags),
         Program::Path(path) => (libc::AT_FDCWD.into(), path.as_ptr() as i64, 0),
-        Program::Staged(fd, _) => (
-            fd.raw().into(),
+        Program::Staged(staged) => (
+            staged.copy.raw().into(),
             c"".as_ptr() as i64,
             libc::AT_EMPTY_PATH.into(),
         ),
