@@ -13,15 +13,14 @@ pub struct Hooks {
     pub probe_write: unsafe extern "C" fn(*mut u8, usize) -> i64,
     /// `pil_copy_path`: length without NUL, `-EFAULT` or `-ENAMETOOLONG`.
     pub copy_path: unsafe extern "C" fn(*mut u8, *const u8, usize) -> i64,
-    /// `pil_depth`: 1 while a call is served, more beneath it.
+    /// `pil_depth`: above 0 a call is made by us or by libdaos beneath us.
     pub depth: unsafe extern "C" fn() -> u32,
 }
 
-/// True when the call being looked at was made beneath us (by libdaos or what it loads): the entry
-/// layer counts this look at it as well.
+/// True when the call being served was made beneath us (by libdaos or what it loads).
 pub fn beneath() -> bool {
     // SAFETY: the routine reads one thread-local word.
-    HOOKS.get().is_some_and(|h| unsafe { (h.depth)() } > 1)
+    HOOKS.get().is_some_and(|h| unsafe { (h.depth)() } > 0)
 }
 
 /// Set once by the entry layer.
