@@ -46,24 +46,29 @@ fn map(fd: c_int, flags: c_int) -> Option<*mut u8> {
 impl Counters {
     /// Opens the counters of the store at `root`, made if need be. Where that is not allowed the
     /// counts stay in this process.
-    pub fn open(root: &str, mode: libc::mode_t) -> Counters {
-        let base = Counters::open_file(root, mode)
+    pub fn open(root: &str) -> Counters {
+        let base = Counters::open_file(root)
             .or_else(|_| map(-1, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS).ok_or(Error::last()))
             .unwrap_or_else(|_| Box::leak(Box::new([0u64; SIZE / 8])).as_mut_ptr().cast());
         Counters { base }
     }
 
-    fn open_file(root: &str, mode: libc::mode_t) -> Result<*mut u8> {
+    fn open_file(root: &str) -> Result<*mut u8> {
+        use std::os::unix::fs::MetadataExt;
+        let shared = std::fs::metadata(root).is_ok_and(|meta| meta.mode() & 0o1777 == 0o1777);
         let path = CString::new(format!("{root}/counters")).unwrap_or_default();
         let flags = libc::O_RDWR | libc::O_CREAT | libc::O_CLOEXEC;
         // SAFETY: a NUL-terminated path; the descriptor is closed below.
-        let fd = unsafe { libc::open(path.as_ptr(), flags, mode) };
+        let fd = unsafe { libc::open(path.as_ptr(), flags, 0o666) };
         if fd < 0 {
             return Err(Error::last());
         }
         // SAFETY: our own descriptor. Growing never loses a count; every opener writes the same
         // header and names.
         unsafe {
+            if shared {
+                libc::fchmod(fd, 0o666); // the maker's umask must not shut other users out
+            }
             libc::ftruncate(fd, SIZE as i64);
             let base = map(fd, libc::MAP_SHARED);
             libc::close(fd);
@@ -144,7 +149,7 @@ mod tests {
         let root = std::env::temp_dir().join(format!("pil4dfs-counters-{}", std::process::id()));
         std::fs::create_dir_all(&root).expect("a directory");
         let root = root.to_str().expect("a UTF-8 path");
-        let (one, two) = (Counters::open(root, 0o600), Counters::open(root, 0o600));
+        let (one, two) = (Counters::open(root), Counters::open(root));
         one.call(Function::dfs_open);
         two.call(Function::dfs_open);
         assert_eq!(one.calls("dfs_open"), 2);

@@ -1,6 +1,7 @@
 //! Pool, container and event queue handles: numbers that are never given twice, so that a second
 //! close is known for one.
 use crate::error::{der, Result};
+use crate::evict::Owner;
 use crate::spin::Spin;
 use crate::store::{Container, Pool};
 use daos_sys::{daos_event_t, daos_handle_t, DER_BUSY, DER_NO_HDL};
@@ -9,6 +10,8 @@ use std::collections::BTreeMap;
 /// An open pool.
 #[derive(Clone)]
 pub struct PoolHandle {
+    /// Who connected.
+    pub owner: Owner,
     /// The pool.
     pub pool: Pool,
     /// `DAOS_PC_*`.
@@ -18,6 +21,8 @@ pub struct PoolHandle {
 /// An open container.
 #[derive(Clone)]
 pub struct ContHandle {
+    /// Who opened it.
+    pub owner: Owner,
     /// The pool handle it was opened with.
     pub poh: u64,
     /// The container.
@@ -72,16 +77,26 @@ pub fn add_queue() -> daos_handle_t {
     add(Handle::Queue(Queue::default()))
 }
 
-/// The pool of a handle.
+/// The pool of a handle that is not evicted.
 pub fn pool(handle: daos_handle_t) -> Result<PoolHandle> {
+    let pool = known_pool(handle)?;
+    pool.owner.check().map(|()| pool)
+}
+
+fn known_pool(handle: daos_handle_t) -> Result<PoolHandle> {
     match TABLE.lock().open.get(&handle.cookie) {
         Some(Handle::Pool(pool)) => Ok(pool.clone()),
         _ => der(DER_NO_HDL),
     }
 }
 
-/// The container of a handle.
+/// The container of a handle that is not evicted.
 pub fn cont(handle: daos_handle_t) -> Result<ContHandle> {
+    let cont = known_cont(handle)?;
+    cont.owner.check().map(|()| cont)
+}
+
+fn known_cont(handle: daos_handle_t) -> Result<ContHandle> {
     match TABLE.lock().open.get(&handle.cookie) {
         Some(Handle::Cont(cont)) => Ok(cont.clone()),
         _ => der(DER_NO_HDL),
@@ -90,7 +105,7 @@ pub fn cont(handle: daos_handle_t) -> Result<ContHandle> {
 
 /// Closes a pool; busy while containers opened with it are.
 pub fn close_pool(handle: daos_handle_t) -> Result<()> {
-    pool(handle)?;
+    known_pool(handle)?;
     let mut table = TABLE.lock();
     let uses = |open: &Handle| matches!(open, Handle::Cont(cont) if cont.poh == handle.cookie);
     if table.open.values().any(uses) {
@@ -102,7 +117,7 @@ pub fn close_pool(handle: daos_handle_t) -> Result<()> {
 
 /// Closes a container.
 pub fn close_cont(handle: daos_handle_t) -> Result<()> {
-    cont(handle)?;
+    known_cont(handle)?;
     TABLE.lock().open.remove(&handle.cookie);
     Ok(())
 }

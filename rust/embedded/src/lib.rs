@@ -4,6 +4,7 @@
 //! that a missing guard shows here and not first on a real system.
 //!
 //! Environment: `PIL4DFS_EMBEDDED_ROOT` (the store), `PIL4DFS_EMBEDDED_FAULT` (see `fault.rs`),
+//! `PIL4DFS_EMBEDDED_EVICT_MS` (see `evict.rs`),
 //! `PIL4DFS_EMBEDDED_DELAY_US`, `_INIT_DELAY_US`, `_CONNECT_DELAY_US` (spun), `D_LOG_FILE`.
 
 #[macro_use]
@@ -14,6 +15,7 @@ mod counters;
 mod data;
 mod entry;
 mod error;
+mod evict;
 mod fault;
 mod handle;
 mod key;

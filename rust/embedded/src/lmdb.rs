@@ -2,12 +2,12 @@
 //! WRITEMAP, so that commits make no system call; NOTLS, so that a reset read transaction keeps
 //! its reader slot and is renewed in a few instructions. After fork the child opens the
 //! environment anew and leaks this one.
-use crate::error::{errno, Result};
+use crate::error::{errno, Error, Result};
 use lmdb_master_sys as ffi;
 use std::cell::Cell;
 use std::ffi::{c_int, c_void, CString};
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 /// Address space and largest size of the metadata, bytes; the file is sparse.
 const MAP_SIZE: usize = 16 << 30;
@@ -18,6 +18,12 @@ const POOL: usize = 64;
 /// Every so many write transactions the slots of dead readers are freed.
 const READER_CHECK_EVERY: u32 = 1024;
 
+/// Disk space is reserved this far ahead, bytes: a store into a sparse map on a full disk would be a
+/// SIGBUS, and shall be ENOSPC.
+const RESERVE_STEP: u64 = 8 << 20;
+/// What one transaction may need, bytes.
+const RESERVE_MARGIN: u64 = 2 << 20;
+
 /// An open environment.
 pub struct Env {
     raw: *mut ffi::MDB_env,
@@ -25,6 +31,8 @@ pub struct Env {
     writable: bool,
     idle: [AtomicPtr<ffi::MDB_txn>; POOL],
     writes: AtomicU32,
+    /// Bytes of the file that have disk space, as far as this process knows.
+    reserved: AtomicU64,
 }
 
 // SAFETY: LMDB's environment may be shared by threads; the idle transactions are taken and given
@@ -103,6 +111,7 @@ impl Env {
             writable,
             idle: [const { AtomicPtr::new(ptr::null_mut()) }; POOL],
             writes: AtomicU32::new(0),
+            reserved: AtomicU64::new(0),
         };
         env.reader_check();
         // The first read transaction registers this process in the lock file; it stays pooled, so
@@ -189,6 +198,37 @@ impl Env {
         })
     }
 
+    /// Sees to disk space for a transaction; only the writer calls this.
+    fn reserve(&self) -> Result<()> {
+        // SAFETY: an open environment and a zeroed structure for its answer.
+        let used = unsafe {
+            let mut info: ffi::MDB_envinfo = std::mem::zeroed();
+            ffi::mdb_env_info(self.raw, &mut info);
+            (info.me_last_pgno as u64 + 1) * 4096
+        };
+        let reserved = self.reserved.load(Ordering::Relaxed);
+        if used + RESERVE_MARGIN <= reserved {
+            return Ok(());
+        }
+        let mut fd = -1;
+        let (from, to) = (reserved.min(used), used + RESERVE_STEP);
+        // SAFETY: an open environment, whose descriptor it is.
+        let rc = unsafe {
+            ffi::mdb_env_get_fd(self.raw, &mut fd);
+            libc::fallocate(
+                fd,
+                libc::FALLOC_FL_KEEP_SIZE,
+                from as i64,
+                (to - from) as i64,
+            )
+        };
+        match rc == 0 || Error::last() != Error::Errno(libc::ENOSPC) {
+            true => self.reserved.store(to, Ordering::Relaxed),
+            false => return errno(libc::ENOSPC),
+        }
+        Ok(())
+    }
+
     /// Runs `change` in a write transaction: committed when it answers `Ok`, gone without a trace
     /// otherwise. Waits for the writer of any process.
     pub fn write<T>(&self, change: impl FnOnce(&WriteTxn<'_>) -> Result<T>) -> Result<T> {
@@ -203,6 +243,7 @@ impl Env {
         let mut txn = WriteTxn {
             txn: Txn { raw, env: self },
         };
+        self.reserve()?;
         let value = change(&txn)?; // on error the drop aborts
         let raw = std::mem::replace(&mut txn.txn.raw, ptr::null_mut());
         // SAFETY: the live transaction begun above; commit frees it whatever it answers.

@@ -21,6 +21,8 @@ pub struct Process {
     pub faults: Faults,
     /// Added to each call that would ask a server.
     pub delay: Duration,
+    /// When handles of dead processes are evicted.
+    pub evict: Option<Duration>,
     /// Added to each pool connect.
     pub connect_delay: Duration,
 }
@@ -100,6 +102,11 @@ fn micros(variable: &str) -> Duration {
     Duration::from_micros(text.trim().parse().unwrap_or(0))
 }
 
+fn evict() -> Option<Duration> {
+    let text = std::env::var("PIL4DFS_EMBEDDED_EVICT_MS").ok()?;
+    text.trim().parse().ok().map(Duration::from_millis)
+}
+
 /// The store's directory, as the environment says.
 fn root() -> Result<String> {
     match std::env::var("PIL4DFS_EMBEDDED_ROOT") {
@@ -117,7 +124,7 @@ fn root() -> Result<String> {
 
 fn attach(root: &str) -> Result<()> {
     let store = Store::open(root)?;
-    let counters = Counters::open(root, store.file_mode());
+    let counters = Counters::open(root);
     let text = std::env::var("PIL4DFS_EMBEDDED_FAULT").unwrap_or_default();
     let faults = Faults::parse(&text).unwrap_or_else(|bad| {
         log::error(&format!(
@@ -130,6 +137,7 @@ fn attach(root: &str) -> Result<()> {
         counters,
         faults,
         delay: micros("PIL4DFS_EMBEDDED_DELAY_US"),
+        evict: evict(),
         connect_delay: micros("PIL4DFS_EMBEDDED_CONNECT_DELAY_US"),
     });
     ATTACHED.store(Box::into_raw(process), Ordering::Release);
@@ -205,10 +213,11 @@ pub fn reinit() -> Result<()> {
     crate::handle::forked();
     let process = Box::new(Process {
         store: Store::open(parents.store.root())?,
-        counters: Counters::open(parents.store.root(), parents.store.file_mode()),
+        counters: Counters::open(parents.store.root()),
         faults: Faults::parse(&std::env::var("PIL4DFS_EMBEDDED_FAULT").unwrap_or_default())
             .unwrap_or(Faults::none()),
         delay: parents.delay,
+        evict: parents.evict,
         connect_delay: parents.connect_delay,
     });
     ATTACHED.store(Box::into_raw(process), Ordering::Release);

@@ -15,15 +15,15 @@ pub struct Store {
     shared: bool,
 }
 
-/// Environments this process has open, by process generation and path: LMDB must not open one
+/// Environments this process has open, by process id (a fork child needs its own) and path: LMDB must not open one
 /// twice, since closing either would drop the locks of both. They are never closed.
 static OPEN: Spin<Vec<(u32, String, &'static Env)>> = Spin::new(Vec::new());
 
 fn open_env(meta: &str) -> Result<&'static Env> {
-    let now = crate::process::generation();
+    let me = std::process::id();
     let known = |open: &Vec<(u32, String, &'static Env)>| {
         open.iter()
-            .find(|(made, path, _)| *made == now && path == meta)
+            .find(|(opener, path, _)| *opener == me && path == meta)
             .map(|(_, _, env)| *env)
     };
     // The lock is held over the opening: two threads must not both do it.
@@ -32,7 +32,7 @@ fn open_env(meta: &str) -> Result<&'static Env> {
         return Ok(env);
     }
     let env: &'static Env = Box::leak(Box::new(Env::open(meta.as_bytes(), 0o666)?));
-    open.push((now, meta.to_string(), env));
+    open.push((me, meta.to_string(), env));
     Ok(env)
 }
 

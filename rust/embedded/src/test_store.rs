@@ -44,7 +44,7 @@ impl TestStore {
 
     /// Calls of a function so far, by all of the store's users.
     pub fn calls(&self, function: &str) -> u64 {
-        crate::Counters::open(&self.root.to_string_lossy(), 0o666).calls(function)
+        crate::Counters::open(&self.root.to_string_lossy()).calls(function)
     }
 }
 

@@ -1,5 +1,5 @@
-//! Life cycle: before init, after fork, after reinit. One test, since it forks and ends the
-//! library under itself.
+//! Life cycle: before init, after fork, after reinit, after the death of who connected; the log.
+//! Each test runs in fork children, since the library is one for a process.
 #![allow(clippy::undocumented_unsafe_blocks)] // every call is of a live table with live handles
 
 use daos_sys::*;
@@ -26,6 +26,14 @@ fn in_child(body: impl FnOnce() -> bool) {
 
 #[test]
 fn quirk_init_is_counted_and_a_fork_child_must_reinit() {
+    pil4dfs_embedded::test_store();
+    in_child(|| {
+        init_fork_reinit();
+        true
+    });
+}
+
+fn init_fork_reinit() {
     let store = pil4dfs_embedded::test_store();
     let api = pil4dfs_embedded::api();
     let none = ptr::null_mut();
@@ -149,4 +157,123 @@ fn quirk_init_is_counted_and_a_fork_child_must_reinit() {
             0
         );
     }
+}
+
+/// What `body` writes to standard output, run in a fork child.
+fn stdout_of(body: impl FnOnce()) -> String {
+    let mut ends = [0; 2];
+    assert_eq!(unsafe { libc::pipe(ends.as_mut_ptr()) }, 0);
+    in_child(|| unsafe {
+        libc::dup2(ends[1], 1);
+        body();
+        true
+    });
+    let mut text = [0u8; 4096];
+    unsafe {
+        libc::close(ends[1]);
+        let n = libc::read(ends[0], text.as_mut_ptr().cast(), text.len());
+        libc::close(ends[0]);
+        String::from_utf8_lossy(&text[..n.max(0) as usize]).into_owned()
+    }
+}
+
+#[test]
+fn quirk_without_a_log_file_errors_go_to_stdout() {
+    let root = pil4dfs_embedded::test_store().root();
+    let api = pil4dfs_embedded::api();
+    let text = stdout_of(|| unsafe {
+        libc::unsetenv(c"D_LOG_FILE".as_ptr());
+        assert_eq!((api.daos_init)(), 0);
+    });
+    assert_eq!(text, ""); // no error, no word
+    let text = stdout_of(|| unsafe {
+        libc::unsetenv(c"D_LOG_FILE".as_ptr());
+        libc::setenv(
+            c"PIL4DFS_EMBEDDED_ROOT".as_ptr(),
+            c"/nonexistent".as_ptr(),
+            1,
+        );
+        assert_eq!((api.daos_init)(), -DER_AGENT_COMM);
+        libc::setenv(c"PIL4DFS_EMBEDDED_ROOT".as_ptr(), c"".as_ptr(), 1);
+        assert_eq!((api.dfs_init.unwrap())(), libc::EIO);
+    });
+    assert!(text.contains("no store at /nonexistent"), "{text:?}");
+    let log = root.join("log");
+    let name = std::ffi::CString::new(log.to_str().unwrap()).unwrap();
+    let text = stdout_of(|| unsafe {
+        libc::setenv(c"D_LOG_FILE".as_ptr(), name.as_ptr(), 1);
+        assert_eq!((api.daos_init)(), 0);
+        let mut poh = daos_handle_t::default();
+        let (sys, info, none) = (ptr::null(), ptr::null_mut(), ptr::null_mut());
+        let rc = (api.daos_pool_connect)(c"nopool".as_ptr(), sys, DAOS_PC_RO, &mut poh, info, none);
+        assert_eq!(rc, -DER_NONEXIST);
+    });
+    assert_eq!(text, "");
+    let lines = std::fs::read_to_string(log).unwrap();
+    assert!(
+        lines.lines().next().unwrap().contains("NOT DAOS"),
+        "{lines:?}"
+    );
+    assert!(lines.contains("nopool"), "{lines:?}");
+}
+
+#[test]
+fn handles_die_with_the_process_that_connected() {
+    pil4dfs_embedded::test_store();
+    in_child(|| unsafe {
+        libc::setenv(c"PIL4DFS_EMBEDDED_EVICT_MS".as_ptr(), c"0".as_ptr(), 1);
+        let (mut to_us, mut to_him) = ([0; 2], [0; 2]);
+        libc::pipe(to_us.as_mut_ptr());
+        libc::pipe(to_him.as_mut_ptr());
+        let api = pil4dfs_embedded::api();
+        let none = ptr::null_mut();
+        let his = libc::fork();
+        if his == 0 {
+            let (mut poh, mut coh) = (daos_handle_t::default(), daos_handle_t::default());
+            let (mut blob, mut dfs) = ([0u8; 484], ptr::null_mut());
+            (api.daos_init)();
+            let (sys, info) = (ptr::null(), ptr::null_mut());
+            (api.daos_pool_connect)(c"pool".as_ptr(), sys, DAOS_PC_RW, &mut poh, info, none);
+            (api.daos_cont_open)(
+                poh,
+                c"cont".as_ptr(),
+                DAOS_COO_RW,
+                &mut coh,
+                ptr::null_mut(),
+                none,
+            );
+            (api.dfs_mount)(poh, coh, libc::O_RDWR, &mut dfs);
+            let at = |from: usize, len: u64| d_iov_t::new(blob.as_ptr().add(from) as *mut _, len);
+            (api.daos_pool_local2global)(poh, &mut at(0, 236));
+            (api.daos_cont_local2global)(coh, &mut at(236, 120));
+            (api.dfs_local2global)(dfs, &mut at(356, 128));
+            libc::write(to_us[1], blob.as_mut_ptr().cast(), blob.len());
+            libc::read(to_him[0], blob.as_mut_ptr().cast(), 1);
+            libc::_exit(0);
+        }
+        let mut blob = [0u8; 484];
+        assert_eq!(
+            libc::read(to_us[0], blob.as_mut_ptr().cast(), blob.len()),
+            484
+        );
+        assert_eq!((api.daos_init)(), 0);
+        let at = |from: usize, len: u64| d_iov_t::new(blob.as_ptr().add(from) as *mut _, len);
+        let (mut poh, mut coh) = (daos_handle_t::default(), daos_handle_t::default());
+        let (mut dfs, mut stat): (_, libc::stat) = (ptr::null_mut(), std::mem::zeroed());
+        assert_eq!((api.daos_pool_global2local)(at(0, 236), &mut poh), 0);
+        assert_eq!((api.daos_cont_global2local)(poh, at(236, 120), &mut coh), 0);
+        assert_eq!(
+            (api.dfs_global2local)(poh, coh, 0, at(356, 128), &mut dfs),
+            0
+        );
+        let mut root_stat = || (api.dfs_stat)(dfs, ptr::null_mut(), ptr::null(), &mut stat);
+        assert_eq!(root_stat(), 0);
+        libc::kill(his, libc::SIGKILL);
+        libc::waitpid(his, ptr::null_mut(), 0);
+        assert_eq!(root_stat(), libc::EINVAL);
+        let mut info = daos_pool_info_t::zeroed();
+        let rc = (api.daos_pool_query)(poh, ptr::null_mut(), &mut info, ptr::null_mut(), none);
+        assert_eq!(rc, -DER_NO_HDL);
+        (api.dfs_umount)(dfs) == 0 && (api.daos_cont_close)(coh, none) == 0
+    });
 }

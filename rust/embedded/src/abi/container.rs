@@ -36,6 +36,7 @@ pub(crate) fn open(poh: daos_handle_t, name: &str, flags: u32) -> Result<daos_ha
         return der(DER_NO_PERM);
     }
     Ok(handle::add_cont(ContHandle {
+        owner: pool.owner,
         poh: poh.cookie,
         cont,
         flags,

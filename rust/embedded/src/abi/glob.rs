@@ -2,6 +2,7 @@
 //! `local2global`: without a buffer the size comes back; one too small gets the size and an error.
 use super::object::Object;
 use crate::error::{errno, Result};
+use crate::evict::Owner;
 use crate::handle::{ContHandle, PoolHandle};
 use crate::key::Oid;
 use crate::store::{uuid_text, Store};
@@ -51,6 +52,12 @@ impl<'a> Reader<'a> {
     fn u64(&mut self) -> Result<u64> {
         Ok(u64::from_le_bytes(self.take()?))
     }
+    fn owner(&mut self) -> Result<Owner> {
+        Ok(Owner {
+            pid: self.u32()?,
+            start: self.u64()?,
+        })
+    }
     fn oid(&mut self) -> Result<Oid> {
         Ok(Oid {
             lo: self.u64()?,
@@ -97,6 +104,8 @@ pub(crate) fn pool(handle: &PoolHandle) -> Vec<u8> {
     Writer::new(POOL_GLOB_MAGIC)
         .add(&handle.flags.to_le_bytes())
         .add(&handle.pool.uuid)
+        .add(&handle.owner.pid.to_le_bytes())
+        .add(&handle.owner.start.to_le_bytes())
         .filled(POOL_SIZE)
 }
 
@@ -104,13 +113,19 @@ pub(crate) fn pool_from(blob: &[u8], store: &Store) -> Result<PoolHandle> {
     let mut reader = Reader::new(blob, POOL_GLOB_MAGIC)?;
     let flags = reader.u32()?;
     let pool = store.pool(&uuid_text(&reader.take()?))?;
-    Ok(PoolHandle { pool, flags })
+    Ok(PoolHandle {
+        owner: reader.owner()?,
+        pool,
+        flags,
+    })
 }
 
 pub(crate) fn cont(handle: &ContHandle) -> Vec<u8> {
     Writer::new(CONT_GLOB_MAGIC)
         .add(&handle.flags.to_le_bytes())
         .add(&handle.cont.uuid)
+        .add(&handle.owner.pid.to_le_bytes())
+        .add(&handle.owner.start.to_le_bytes())
         .filled(CONT_GLOB_SIZE)
 }
 
@@ -123,7 +138,13 @@ pub(crate) fn cont_from(
     let mut reader = Reader::new(blob, CONT_GLOB_MAGIC)?;
     let flags = reader.u32()?;
     let cont = store.container(pool.pool.id, &uuid_text(&reader.take()?))?;
-    Ok(ContHandle { poh, cont, flags })
+    let owner = reader.owner()?;
+    Ok(ContHandle {
+        owner,
+        poh,
+        cont,
+        flags,
+    })
 }
 
 /// A mount: the container and the flags it was mounted with.

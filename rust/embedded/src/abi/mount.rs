@@ -2,6 +2,7 @@
 use super::pool::process;
 use super::{container, glob, life, required, text};
 use crate::error::{errno, Error, Result};
+use crate::evict::Owner;
 use crate::handle;
 use crate::key::Oid;
 use crate::namespace::Tree;
@@ -23,6 +24,8 @@ struct OidRange {
 /// What a `dfs_t` points to.
 pub(crate) struct Mount {
     mark: u64,
+    /// Who opened the container; with him the mount dies where eviction is on order.
+    owner: Owner,
     pub(crate) poh: daos_handle_t,
     pub(crate) coh: daos_handle_t,
     pub(crate) cont: Container,
@@ -44,7 +47,7 @@ impl Mount {
     pub(crate) unsafe fn of<'a>(dfs: *mut dfs_t) -> Result<&'a Mount> {
         // SAFETY: as this function asks.
         match unsafe { dfs.cast::<Mount>().as_ref() } {
-            Some(mount) if mount.mark == MARK => Ok(mount),
+            Some(mount) if mount.mark == MARK => mount.owner.check().map(|()| mount),
             _ => errno(libc::EINVAL),
         }
     }
@@ -122,6 +125,7 @@ fn new_mount(
     }
     let mount = Box::new(Mount {
         mark: MARK,
+        owner: open.owner,
         poh,
         coh,
         balanced: balanced || open.cont.balanced,
@@ -149,7 +153,10 @@ pub(crate) fn mount(poh: daos_handle_t, coh: daos_handle_t, flags: c_int) -> Res
 unsafe fn end(dfs: *mut dfs_t, connected: bool) -> Result<(daos_handle_t, daos_handle_t)> {
     // SAFETY: the caller gives up its last use of the mount.
     unsafe {
-        let mount = Mount::of(dfs)?;
+        let mount = match dfs.cast::<Mount>().as_ref() {
+            Some(mount) if mount.mark == MARK => mount, // evicted or not
+            _ => return errno(libc::EINVAL),
+        };
         if mount.connected != connected {
             return errno(libc::EINVAL);
         }
@@ -201,7 +208,8 @@ export! {
             }
         }
         let pool_flags = if writes { DAOS_PC_RW } else { DAOS_PC_RO };
-        let poh = handle::add_pool(handle::PoolHandle { pool, flags: pool_flags });
+        let poh = handle::add_pool(handle::PoolHandle {
+            owner: Owner::me(), pool, flags: pool_flags });
         let opened = container::open(poh, cont, if writes { DAOS_COO_RW } else { DAOS_COO_RO })
             .and_then(|coh| {
                 new_mount(poh, coh, flags & libc::O_ACCMODE, true).inspect_err(|_| {

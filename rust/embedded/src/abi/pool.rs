@@ -2,6 +2,7 @@
 use super::{answer, event, glob, required, text};
 use crate::call::spin;
 use crate::error::{der, Error, Result};
+use crate::evict::Owner;
 use crate::handle::{self, PoolHandle};
 use crate::process::{self, Process};
 use crate::store::Pool;
@@ -58,7 +59,7 @@ export! {
                 fill_info(info, &pool)?;
             }
             // SAFETY: the caller's own pointers, as DAOS's header asks.
-            unsafe { *poh = handle::add_pool(PoolHandle { pool, flags }) };
+            unsafe { *poh = handle::add_pool(PoolHandle { owner: Owner::me(), pool, flags }) };
             Ok(())
         })
     }

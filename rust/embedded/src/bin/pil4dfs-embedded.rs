@@ -188,7 +188,7 @@ fn cont(root: &str, command: &ContCommand) -> Result<(), String> {
 
 fn counters(root: &str, reset: bool) -> Result<(), String> {
     Store::open(root).map_err(|error| explained(error, root))?;
-    let counters = Counters::open(root, 0o666);
+    let counters = Counters::open(root);
     for (name, calls, faults) in counters
         .all()
         .into_iter()
