@@ -13,7 +13,7 @@ use crate::resolve::{self, Follow, Located, Options};
 use crate::{call, inherit, rundir, user, Errno};
 use dfs::Kind;
 use std::ffi::{CStr, CString};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::sync::Arc;
 
 /// Levels of the removed directory: as many ".." fail before one works.
@@ -23,6 +23,12 @@ const DEPTH: usize = 8;
 #[derive(Default)]
 pub struct Cwd {
     node: Guarded<Option<Arc<Node>>>,
+    /// The path an earlier image left, until somebody needs the node.
+    later: Guarded<Option<CString>>,
+    /// `later` is set; cleared when the node is there, or another directory is.
+    is_later: AtomicBool,
+    /// The thread on its way there: its own calls must not wait for itself.
+    arriving: AtomicI64,
     parked: Guarded<Option<OwnFd>>,
     /// A mount lies below the kernel's working directory.
     above: AtomicBool,
@@ -42,6 +48,9 @@ impl Cwd {
 
     /// The working directory if it is ours.
     pub fn node(&self) -> Option<Arc<Node>> {
+        if self.is_later.load(Ordering::Acquire) {
+            self.arrive();
+        }
         if self.any_children.load(Ordering::Relaxed) && inherit::in_shared_child() {
             let pid = own_pid();
             let children = self.children.lock();
@@ -54,6 +63,11 @@ impl Cwd {
 
     /// Its path if it is ours (`ENOENT` when it was removed).
     pub fn path(&self) -> Option<Result<CString, Errno>> {
+        if self.is_later.load(Ordering::Acquire) {
+            if let Some(path) = self.later.try_lock().and_then(|later| later.clone()) {
+                return Some(Ok(path));
+            }
+        }
         self.node().map(|node| node.path())
     }
 
@@ -91,6 +105,46 @@ impl Cwd {
             Ok(_) | Err(crate::Reject::NotOurs) => Err(Errno::ENOENT),
             Err(crate::Reject::Errno(e)) => Err(e),
         }
+    }
+
+    /// The directory an earlier image was in, and whose kernel directory it parked: nothing is asked
+    /// of DAOS before the first call that needs the node.
+    pub fn enter_later(&self, path: CString) {
+        let flags = libc::O_PATH | libc::O_DIRECTORY;
+        if let Ok(parked) = OwnFd::open(libc::AT_FDCWD, c".", flags, 0) {
+            *self.parked.lock() = Some(parked);
+        }
+        *self.later.lock() = Some(path);
+        self.changes.fetch_add(1, Ordering::Relaxed);
+        self.is_later.store(true, Ordering::Release);
+        pil_filter.cwd_ours.store(1, Ordering::Release);
+    }
+
+    /// Enters the directory of [`Cwd::enter_later`]; other threads wait. If that is impossible (one
+    /// line says so) relative paths fail in the kernel's parked directory.
+    #[cold]
+    fn arrive(&self) {
+        // SAFETY: no arguments.
+        let me = unsafe { call!(SYS_gettid) }.unwrap_or(-1);
+        if self.arriving.load(Ordering::Relaxed) == me {
+            return;
+        }
+        let mut later = self.later.lock();
+        let (Some(path), Some(p)) = (later.clone(), Process::get()) else {
+            return;
+        };
+        if !self.is_later.load(Ordering::Acquire) {
+            return;
+        }
+        self.arriving.store(me, Ordering::Relaxed);
+        if let Err(e) = self.enter_path(p, &path) {
+            log::error!("working directory {}: {e}", path.to_string_lossy());
+            self.set(None);
+        }
+        if !inherit::in_shared_child() {
+            *later = None;
+        }
+        self.arriving.store(0, Ordering::Relaxed);
     }
 
     /// The kernel changed its working directory: ours is left.
@@ -136,6 +190,7 @@ impl Cwd {
             self.any_children
                 .store(!children.is_empty(), Ordering::Relaxed);
         }
+        self.is_later.store(false, Ordering::Release);
         let old = std::mem::replace(&mut *self.node.lock(), node);
         pil_filter
             .cwd_ours

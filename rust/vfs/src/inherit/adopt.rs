@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 /// Takes over what the image before this one left: descriptors, locks, working directory. To be
 /// called once, in the constructor, after [`Process::set`]; answers the number of descriptors taken.
-/// Connects to DAOS only if something is taken.
+/// Connects to DAOS only if a descriptor is taken.
 pub fn adopt(p: &'static Process) -> usize {
     identity::start();
     match environment::take_manifest() {
@@ -200,11 +200,16 @@ fn restore_cwd(p: &'static Process, manifest: &Manifest) {
     let Ok(path) = CString::new(path.as_slice()) else {
         return;
     };
-    if let Err(e) = p.cwd.enter_path(p, &path) {
-        log::error!(
-            "the working directory {} cannot be entered again: {e}",
+    match p.mounts.locate(path.to_bytes()) {
+        // dfuse has it: the kernel is there already, and a look costs what the call would.
+        Some((mount, _)) if mount.served_by_dfuse => {
+            let _ = p.cwd.enter_path(p, &path);
+        }
+        Some(_) => p.cwd.enter_later(path),
+        None => log::error!(
+            "the working directory {} is in no mount of this program",
             path.to_string_lossy()
-        );
+        ),
     }
 }
 

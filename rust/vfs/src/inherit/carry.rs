@@ -20,7 +20,7 @@ pub struct Carry {
 
 /// True if there may be something to pass on; a few loads where there is not.
 pub fn is_needed(p: &'static Process) -> bool {
-    let mut ours = p.cwd.node().is_some();
+    let mut ours = p.cwd.path().is_some();
     ours |= (0..filter::end()).any(|fd| filter::fd_is(fd) == filter::OURS);
     p.locks.each(&mut |_, _, _| ours = true);
     ours
