@@ -2,6 +2,8 @@
 //! Relies on `daos_sys::der_to_errno` for the numbers of libdaos; libdfs already answers in
 //! positive errnos.
 
+use daos_sys::{DER_CONT_DESTROYING, DER_CONT_NONEXIST};
+
 /// A positive Linux error number (`errno(3)`).
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Errno(pub i32);
@@ -29,9 +31,13 @@ errnos! {
 }
 
 impl Errno {
-    /// From a libdaos result: a negative DER number.
+    /// From a libdaos result: a negative DER number. A container that is gone or going is `ENOENT`
+    /// in every release (libdfs would say `EIO` or `EPERM`).
     pub(crate) fn from_daos(rc: i32) -> Errno {
-        Errno(daos_sys::der_to_errno(rc))
+        match rc.wrapping_abs() {
+            DER_CONT_NONEXIST | DER_CONT_DESTROYING => Errno::ENOENT,
+            _ => Errno(daos_sys::der_to_errno(rc)),
+        }
     }
 
     /// From a libdfs result: a positive errno; a DER number that slipped through is translated.
@@ -77,6 +83,8 @@ mod tests {
         assert_eq!(Errno::from_dfs(-1005), Errno::ENOENT);
         assert_eq!(Errno::from_daos(-1001), Errno::EPERM);
         assert_eq!(Errno::from_daos(-2034), Errno::EIO);
+        assert_eq!(Errno::from_daos(-2050), Errno::ENOENT);
+        assert_eq!(Errno::from_daos(-2051), Errno::ENOENT);
         assert_eq!(Errno::ENOENT.entry_gone(), Errno::ESTALE);
         assert_eq!(Errno::EIO.entry_gone(), Errno::EIO);
     }

@@ -85,7 +85,8 @@ impl Filesystem {
     }
 
     /// An object from [`Object::export`] of any process on this container; local. `EINVAL` for
-    /// bytes that are none. `access` may be less than the exporter had, and more only where the
+    /// bytes that are none. A directory comes without its own object class and chunk size: files
+    /// made in it get the container's. `access` may be less than the exporter had, and more only where the
     /// mount can write.
     pub fn import(&self, blob: &[u8], access: Access) -> Result<Object> {
         let mount = self.mount();

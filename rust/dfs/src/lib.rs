@@ -13,6 +13,7 @@ mod connect;
 mod directory;
 mod entry;
 mod entry_point;
+mod environment;
 mod errno;
 mod file;
 mod filesystem;

@@ -155,6 +155,7 @@ impl Object {
         let moved = export_raw(call, old)
             .and_then(|blob| import_raw(call, &blob, self.mount.traits.open_flags()));
         if let Ok(new) = moved {
+            self.copy_defaults(call, old, new);
             self.replace(call, old, new);
             self.generation
                 .fetch_max(call.session.generation, Ordering::AcqRel);
@@ -162,13 +163,35 @@ impl Object {
         self.raw.load(Ordering::Acquire)
     }
 
-    /// Installs a new handle; loses against another thread that replaced the same one.
-    fn replace(&self, call: &Call<'_>, old: *mut dfs_obj_t, new: *mut dfs_obj_t) {
+    /// A copy of a handle, with everything libdfs knows about it; local.
+    fn duplicate(&self, call: &Call<'_>, old: *mut dfs_obj_t, new: &mut *mut dfs_obj_t) -> i32 {
+        let flags = self.mount.traits.open_flags();
+        // SAFETY: the object's handle is alive; the result lives through the call.
+        let rc = unsafe { (call.api.dfs_dup)(call.dfs(), old, flags, new) };
+        if rc == 0 {
+            self.copy_defaults(call, old, *new);
+        }
+        rc
+    }
+
+    /// What a directory's new files get (object class, chunk size) stays behind when libdfs copies
+    /// a handle.
+    fn copy_defaults(&self, call: &Call<'_>, old: *mut dfs_obj_t, new: *mut dfs_obj_t) {
+        if let (Kind::Directory, Some(copy)) = (self.kind, call.api.dfs_obj_copy_attr) {
+            // SAFETY: both handles are alive, and nobody else knows the new one.
+            unsafe { copy(new, old) };
+        }
+    }
+
+    /// Installs a new handle; false, and the new one released, if another thread replaced the same
+    /// one.
+    fn replace(&self, call: &Call<'_>, old: *mut dfs_obj_t, new: *mut dfs_obj_t) -> bool {
         let swapped = self
             .raw
             .compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire);
         if swapped.is_err() {
-            return release(call.api, new);
+            release(call.api, new);
+            return false;
         }
         let node = Box::into_raw(Box::new(Retired {
             raw: old,
@@ -184,7 +207,7 @@ impl Object {
                 Ordering::AcqRel,
                 Ordering::Acquire,
             ) {
-                Ok(_) => return,
+                Ok(_) => return true,
                 Err(now) => head = now,
             }
         }
@@ -194,12 +217,10 @@ impl Object {
     /// write access on a read-only mount.
     pub fn reopen(&self, access: Access) -> Result<Object> {
         self.mount.traits.permits(access)?;
-        let flags = self.mount.traits.open_flags();
         let mut made = None;
         self.mount.call(|call| {
             let mut raw = null_mut();
-            // SAFETY: the object's handle is alive; the result lives through the call.
-            let rc = unsafe { (call.api.dfs_dup)(call.dfs(), self.raw(call), flags, &mut raw) };
+            let rc = self.duplicate(call, self.raw(call), &mut raw);
             if rc == 0 {
                 made = Some(self.sibling(call, raw, access));
             }
@@ -309,27 +330,23 @@ impl Object {
     /// DFS call. The handle used so far is kept until the object is dropped.
     pub fn renamed(&self, dir: &Object, name: &CStr) -> Result<()> {
         crate::name::check(name)?;
-        let flags = self.mount.traits.open_flags();
-        self.mount.call(|call| {
+        self.mount.call(|call| loop {
             let old = self.raw(call);
             let mut new = null_mut();
             let rc = match call.api.dfs_update_parentfd {
                 Some(update) => {
-                    // SAFETY: handles are alive; the copy is changed before anybody sees it.
-                    unsafe {
-                        let rc = (call.api.dfs_dup)(call.dfs(), old, flags, &mut new);
-                        if rc == 0 {
-                            update(new, dir.raw(call), name.as_ptr());
-                        }
-                        rc
+                    let rc = self.duplicate(call, old, &mut new);
+                    if rc == 0 {
+                        // SAFETY: handles are alive; nobody else knows the copy yet.
+                        unsafe { update(new, dir.raw(call), name.as_ptr()) };
                     }
+                    rc
                 }
                 None => self.found_at(call, dir, name, &mut new),
             };
-            if rc == 0 {
-                self.replace(call, old, new);
+            if rc != 0 || self.replace(call, old, new) {
+                return rc;
             }
-            rc
         })
     }
 

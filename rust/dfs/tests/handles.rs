@@ -275,3 +275,40 @@ fn entry_points_are_seen_with_the_lookup() {
         assert_eq!(t.open(c"entry").entry_point(), Ok(Some(entry)));
     }
 }
+
+#[test]
+fn a_handle_is_renamed_while_others_use_it() {
+    let t = Tree::with(common::watch::watch);
+    let before = common::watch::handles();
+    let f = t.file(c"a", b"data");
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|s| {
+        for _ in 0..2 {
+            s.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    assert_eq!(t.read(&f), b"data");
+                    // Between the rename and its news the name is wrong.
+                    let attr = f.attr().map(|attr| attr.oid);
+                    assert!(attr == Ok(f.id()) || attr == Err(Errno::ESTALE));
+                }
+            });
+        }
+        for i in 0..200 {
+            let (from, to) = if i % 2 == 0 {
+                (c"a", c"b")
+            } else {
+                (c"b", c"a")
+            };
+            t.rename(from, to).unwrap();
+            f.renamed(&t.dir, to).unwrap();
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(f.attr().unwrap().oid, f.id());
+    drop(f);
+    assert_eq!(
+        common::watch::handles(),
+        before,
+        "replaced handles are given back"
+    );
+}

@@ -29,6 +29,7 @@ const SAFE: &[&str] = &[
     "dfs_release",
     "dfs_obj2id",
     "dfs_update_parentfd",
+    "dfs_obj_copy_attr",
     "dfs_get_chunk_size",
 ];
 /// Calls that make a handle, which `dfs_release` gives back.
