@@ -57,9 +57,16 @@ impl Counters {
         use std::os::unix::fs::MetadataExt;
         let shared = std::fs::metadata(root).is_ok_and(|meta| meta.mode() & 0o1777 == 0o1777);
         let path = CString::new(format!("{root}/counters")).unwrap_or_default();
-        let flags = libc::O_RDWR | libc::O_CREAT | libc::O_CLOEXEC;
+        let flags = libc::O_RDWR | libc::O_CLOEXEC;
+        // First without O_CREAT: in a sticky directory the kernel may refuse it for a file of
+        // another user (fs.protected_regular).
         // SAFETY: a NUL-terminated path; the descriptor is closed below.
-        let fd = unsafe { libc::open(path.as_ptr(), flags, 0o666) };
+        let fd = unsafe {
+            match libc::open(path.as_ptr(), flags) {
+                -1 => libc::open(path.as_ptr(), flags | libc::O_CREAT, 0o666),
+                fd => fd,
+            }
+        };
         if fd < 0 {
             return Err(Error::last());
         }

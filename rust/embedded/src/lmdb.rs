@@ -21,8 +21,10 @@ const READER_CHECK_EVERY: u32 = 1024;
 /// Disk space is reserved this far ahead, bytes: a store into a sparse map on a full disk would be a
 /// SIGBUS, and shall be ENOSPC.
 const RESERVE_STEP: u64 = 8 << 20;
-/// What one transaction may need, bytes.
-const RESERVE_MARGIN: u64 = 2 << 20;
+/// What a transaction that adds may need, bytes.
+const GROWTH: u64 = 2 << 20;
+/// What one that removes may need; less, so that a full disk can be emptied.
+const SHRINKING: u64 = 256 << 10;
 
 /// An open environment.
 pub struct Env {
@@ -198,8 +200,9 @@ impl Env {
         })
     }
 
-    /// Sees to disk space for a transaction; only the writer calls this.
-    fn reserve(&self) -> Result<()> {
+    /// Sees to disk space for a transaction that needs at most `need` bytes; only the writer calls
+    /// this.
+    fn reserve(&self, need: u64) -> Result<()> {
         // SAFETY: an open environment and a zeroed structure for its answer.
         let used = unsafe {
             let mut info: ffi::MDB_envinfo = std::mem::zeroed();
@@ -207,7 +210,7 @@ impl Env {
             (info.me_last_pgno as u64 + 1) * 4096
         };
         let reserved = self.reserved.load(Ordering::Relaxed);
-        if used + RESERVE_MARGIN <= reserved {
+        if used + GROWTH <= reserved {
             return Ok(());
         }
         let mut fd = -1;
@@ -222,16 +225,39 @@ impl Env {
                 (to - from) as i64,
             )
         };
-        match rc == 0 || Error::last() != Error::Errno(libc::ENOSPC) {
-            true => self.reserved.store(to, Ordering::Relaxed),
-            false => return errno(libc::ENOSPC),
+        if rc == 0 || Error::last() != Error::Errno(libc::ENOSPC) {
+            self.reserved.store(to, Ordering::Relaxed);
+            return Ok(());
         }
-        Ok(())
+        // The file has no holes before its end, so that its blocks say how far it reaches.
+        // SAFETY: a zeroed structure of integers and an open descriptor.
+        let there = unsafe {
+            let mut stat: libc::stat = std::mem::zeroed();
+            libc::fstat(fd, &mut stat);
+            stat.st_blocks as u64 * 512
+        };
+        match used + need <= there.max(reserved) {
+            true => Ok(()),
+            false => errno(libc::ENOSPC),
+        }
     }
 
     /// Runs `change` in a write transaction: committed when it answers `Ok`, gone without a trace
     /// otherwise. Waits for the writer of any process.
     pub fn write<T>(&self, change: impl FnOnce(&WriteTxn<'_>) -> Result<T>) -> Result<T> {
+        self.write_within(GROWTH, change)
+    }
+
+    /// As [`Env::write`] for a change that makes the metadata smaller: it works on a full disk.
+    pub fn shrink<T>(&self, change: impl FnOnce(&WriteTxn<'_>) -> Result<T>) -> Result<T> {
+        self.write_within(SHRINKING, change)
+    }
+
+    fn write_within<T>(
+        &self,
+        need: u64,
+        change: impl FnOnce(&WriteTxn<'_>) -> Result<T>,
+    ) -> Result<T> {
         if self.writes.fetch_add(1, Ordering::Relaxed) % READER_CHECK_EVERY
             == READER_CHECK_EVERY - 1
         {
@@ -243,7 +269,7 @@ impl Env {
         let mut txn = WriteTxn {
             txn: Txn { raw, env: self },
         };
-        self.reserve()?;
+        self.reserve(need)?;
         let value = change(&txn)?; // on error the drop aborts
         let raw = std::mem::replace(&mut txn.txn.raw, ptr::null_mut());
         // SAFETY: the live transaction begun above; commit frees it whatever it answers.

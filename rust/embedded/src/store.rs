@@ -452,7 +452,7 @@ impl Store {
     /// Destroys a container with all it holds.
     pub fn destroy_container(&self, pool: u32, name: &str) -> Result<()> {
         let container = self.container(pool, name)?;
-        self.env.write(|txn| {
+        self.env.shrink(|txn| {
             for tag in CONTAINER_TAGS {
                 txn.delete_prefix(&Key::all(*tag, container.id))?;
             }

@@ -263,7 +263,7 @@ export! {
         let (dir, name) = place_named(mount, parent, name)?;
         let tree = mount.tree()?;
         let mut doomed = Vec::new();
-        let entry = tree.store.env().write(|txn| tree.remove(txn, dir, name, force, &mut doomed))?;
+        let entry = tree.store.env().shrink(|txn| tree.remove(txn, dir, name, force, &mut doomed))?;
         for oid in doomed {
             data::destroy(tree.store, tree.cont, oid);
         }
