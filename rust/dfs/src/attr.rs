@@ -99,3 +99,21 @@ pub struct SetAttr {
     /// Time of last modification.
     pub mtime: Option<SetTime>,
 }
+
+impl SetTime {
+    /// Seconds and nanoseconds.
+    pub(crate) fn resolve(self) -> (libc::time_t, libc::c_long) {
+        match self {
+            SetTime::At(sec, nsec) => (sec as _, nsec as _),
+            SetTime::Now => {
+                let mut now = libc::timespec {
+                    tv_sec: 0,
+                    tv_nsec: 0,
+                };
+                // SAFETY: the result lives through the call.
+                unsafe { libc::clock_gettime(libc::CLOCK_REALTIME, &mut now) };
+                (now.tv_sec, now.tv_nsec)
+            }
+        }
+    }
+}

@@ -2,7 +2,7 @@
 //! Names are single components: never empty, ".", "..", longer than 255 bytes or with a slash;
 //! such names answer `EINVAL`/`ENAMETOOLONG` here as a last line of defence. A parent that is no
 //! directory answers `ENOTDIR`.
-use crate::object::Handle;
+use crate::handle::Handle;
 use crate::{name, Access, Attr, Errno, Filesystem, Kind, Object, Result, SetAttr};
 use daos_sys::dfs_obj_t;
 use std::ffi::CStr;

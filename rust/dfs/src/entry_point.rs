@@ -2,7 +2,7 @@
 //! names another container that is mounted there. dfuse asks for it with every lookup, and so may
 //! we, at no extra cost.
 use crate::entry::check;
-use crate::object::Handle;
+use crate::handle::Handle;
 use crate::{Access, Attr, Errno, Filesystem, Kind, Object, Result};
 use daos_sys::{DUNS_MAX_XATTR_LEN, DUNS_XATTR_NAME};
 use std::ffi::{CStr, CString};

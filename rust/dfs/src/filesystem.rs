@@ -3,8 +3,8 @@
 //! A mount lives as long as its file system and every object of it; a process that ends does not
 //! take it down in order, and need not.
 use crate::connect::{self, Found};
+use crate::handle::Handle;
 use crate::mount::{Call, Mount, Session, Traits};
-use crate::object::Handle;
 use crate::{Access, Client, Object, Result};
 use daos_sys::{daos_pool_info_t, DPI_SPACE};
 use std::ffi::{CStr, CString};

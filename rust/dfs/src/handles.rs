@@ -1,8 +1,8 @@
 //! Handles as bytes, for a program started by exec, a child, or a process that gets them from
 //! dfuse: `local2global` and `global2local`, all of it local. What is imported dies some seconds
 //! after the process that connected; the mount then connects anew by name ([`crate::mount`]).
+use crate::handle::{import_raw, Handle};
 use crate::mount::{close, Session};
-use crate::object::{import_raw, Handle};
 use crate::{connect, Access, Client, Errno, Filesystem, Object, Result};
 use daos_sys::{d_iov_t, daos_handle_t, Api};
 use std::ffi::CString;

@@ -3,11 +3,11 @@
 //! own name, by which libdfs finds attributes; when these change (our own rename, a new session)
 //! the handle is replaced by a changed copy, and the old one stays until the object is dropped,
 //! because another thread may be using it.
+use crate::handle::{export_raw, import_raw, Handle};
 use crate::mount::{release, Call, Mount};
-use crate::{Attr, Errno, Kind, ObjectId, Result, SetAttr, SetTime};
+use crate::{Attr, Errno, Kind, ObjectId, Result, SetAttr};
 use daos_sys::{
-    d_iov_t, daos_obj_id_t, dfs_obj_t, DFS_SET_ATTR_GID, DFS_SET_ATTR_MODE, DFS_SET_ATTR_MTIME,
-    DFS_SET_ATTR_UID,
+    dfs_obj_t, DFS_SET_ATTR_GID, DFS_SET_ATTR_MODE, DFS_SET_ATTR_MTIME, DFS_SET_ATTR_UID,
 };
 use std::ffi::{CStr, CString};
 use std::mem::MaybeUninit;
@@ -52,64 +52,31 @@ unsafe impl Send for Object {}
 // SAFETY: as above.
 unsafe impl Sync for Object {}
 
-/// A handle just got from libdfs, released on drop unless it becomes an [`Object`].
-pub(crate) struct Handle<'a> {
-    pub(crate) call: &'a Call<'a>,
-    pub(crate) raw: *mut dfs_obj_t,
-}
-
-impl Handle<'_> {
-    /// Identity; local.
-    pub(crate) fn id(&self) -> ObjectId {
-        let mut oid = daos_obj_id_t { lo: 0, hi: 0 };
-        // SAFETY: the handle is ours; the result lives through the call, which cannot fail then.
-        unsafe { (self.call.api.dfs_obj2id)(self.raw, &mut oid) };
-        ObjectId {
-            lo: oid.lo,
-            hi: oid.hi,
-        }
-    }
-
-    /// Chunk size of a file, 0 if unknown; local.
-    pub(crate) fn chunk_size(&self) -> u64 {
-        let mut size = 0;
-        match self.call.api.dfs_get_chunk_size {
-            // SAFETY: the handle is ours; the result lives through the call.
-            Some(get) if unsafe { get(self.raw, &mut size) } == 0 => size,
-            _ => 0,
-        }
-    }
-
-    /// Keeps the handle.
-    pub(crate) fn into_object(self, mount: &Arc<Mount>, mode: u32, access: Access) -> Object {
+impl Object {
+    /// Takes over a handle just got.
+    pub(crate) fn new(
+        mount: &Arc<Mount>,
+        handle: &Handle<'_>,
+        mode: u32,
+        access: Access,
+    ) -> Object {
         let kind = Kind::from_mode(mode).unwrap_or(Kind::File);
-        let object = Object {
+        Object {
             mount: mount.clone(),
-            raw: AtomicPtr::new(self.raw),
-            generation: AtomicU32::new(self.call.session.generation),
+            raw: AtomicPtr::new(handle.raw),
+            generation: AtomicU32::new(handle.call.session.generation),
             retired: AtomicPtr::new(null_mut()),
-            id: self.id(),
+            id: handle.id(),
             kind,
             access,
-            chunk_size: if kind == Kind::File {
-                self.chunk_size()
-            } else {
-                0
+            chunk_size: match kind {
+                Kind::File => handle.chunk_size(),
+                _ => 0,
             },
             is_root: false,
-        };
-        std::mem::forget(self);
-        object
+        }
     }
-}
 
-impl Drop for Handle<'_> {
-    fn drop(&mut self) {
-        release(self.call.api, self.raw);
-    }
-}
-
-impl Object {
     /// Identity.
     pub fn id(&self) -> ObjectId {
         self.id
@@ -408,55 +375,6 @@ impl Drop for Object {
             next = node.next;
             if attached {
                 release(api, node.raw);
-            }
-        }
-    }
-}
-
-/// `dfs_obj_local2global`: one call for the size, one for the bytes; both local.
-fn export_raw(call: &Call<'_>, raw: *mut dfs_obj_t) -> std::result::Result<Vec<u8>, i32> {
-    crate::handles::blob(|iov| {
-        // SAFETY: the handle is alive; the iov is empty or describes the buffer.
-        unsafe { (call.api.dfs_obj_local2global)(call.dfs(), raw, iov) }
-    })
-}
-
-/// `dfs_obj_global2local`; local.
-pub(crate) fn import_raw(
-    call: &Call<'_>,
-    blob: &[u8],
-    flags: i32,
-) -> std::result::Result<*mut dfs_obj_t, i32> {
-    let mut copy = blob.to_vec();
-    let glob = d_iov_t {
-        iov_buf: copy.as_mut_ptr().cast(),
-        iov_buf_len: copy.len() as u64,
-        iov_len: copy.len() as u64,
-    };
-    let mut raw = null_mut();
-    // SAFETY: the iov describes the copy, which libdfs may byte-swap; the result lives through
-    // the call.
-    let rc = unsafe { (call.api.dfs_obj_global2local)(call.dfs(), flags, glob, &mut raw) };
-    if rc == 0 {
-        Ok(raw)
-    } else {
-        Err(rc)
-    }
-}
-
-impl SetTime {
-    /// Seconds and nanoseconds.
-    fn resolve(self) -> (libc::time_t, libc::c_long) {
-        match self {
-            SetTime::At(sec, nsec) => (sec as _, nsec as _),
-            SetTime::Now => {
-                let mut now = libc::timespec {
-                    tv_sec: 0,
-                    tv_nsec: 0,
-                };
-                // SAFETY: the result lives through the call.
-                unsafe { libc::clock_gettime(libc::CLOCK_REALTIME, &mut now) };
-                (now.tv_sec, now.tv_nsec)
             }
         }
     }
