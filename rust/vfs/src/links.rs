@@ -3,7 +3,7 @@
 use crate::mount::{components, read_link};
 use crate::process::Process;
 use crate::resolve::{self, MAX_LINKS};
-use crate::Errno;
+use crate::{ownfd, Errno};
 use std::ffi::CString;
 
 /// Where an absolute path of the kernel's leads.
@@ -47,14 +47,24 @@ pub fn into_mount(
     }
 }
 
-/// The path with its first link replaced by what it says; `None` without a link.
+/// The path with its first link replaced by what it says; `None` without a link, or where the
+/// kernel's own answer is an error.
 fn first_link(path: &[u8], follow: bool) -> Option<Vec<u8>> {
     let mut at: Vec<u8> = Vec::new();
     for (start, end) in components(path) {
         match &path[start..end] {
             b"." => continue,
             b".." => {
-                // every directory so far is a true one
+                // every directory so far is a true one, if it is one
+                let here = CString::new(if at.is_empty() {
+                    b"/".to_vec()
+                } else {
+                    at.clone()
+                });
+                let st = ownfd::stat_at(libc::AT_FDCWD, &here.ok()?, 0).ok()?;
+                if st.st_mode & libc::S_IFMT != libc::S_IFDIR {
+                    return None;
+                }
                 let up = at.iter().rposition(|&b| b == b'/').unwrap_or(0);
                 at.truncate(up);
                 continue;
@@ -67,8 +77,11 @@ fn first_link(path: &[u8], follow: bool) -> Option<Vec<u8>> {
         if end == path.len() && !follow {
             return None;
         }
-        let Some(link) = read_link(&CString::new(at.clone()).ok()?) else {
-            continue;
+        let link = match read_link(&CString::new(at.clone()).ok()?) {
+            Ok(link) => link,
+            Err(Errno::EINVAL) => continue,
+            // not there: nothing behind it is, either
+            Err(_) => return None,
         };
         let mut next = match link.first()? {
             b'/' => Vec::new(),

@@ -497,24 +497,17 @@ pub(crate) fn real_path(path: &[u8]) -> Option<Vec<u8>> {
 /// The kernel's name for one of its descriptors.
 pub(crate) fn fd_path(fd: i32) -> Option<Vec<u8>> {
     let link = CString::new(format!("/proc/self/fd/{fd}")).ok()?;
-    read_link(&link)
+    read_link(&link).ok()
 }
 
-/// `readlink(2)` of the kernel.
-pub(crate) fn read_link(path: &CStr) -> Option<Vec<u8>> {
-    let mut buf = vec![0u8; crate::user::PATH_MAX];
+/// `readlink(2)` of the kernel. No allocation but for a link's text.
+pub(crate) fn read_link(path: &CStr) -> Result<Vec<u8>, Errno> {
+    let mut buf = std::mem::MaybeUninit::<[u8; crate::user::PATH_MAX]>::uninit();
+    let (to, size) = (buf.as_mut_ptr(), crate::user::PATH_MAX);
     // SAFETY: a string and a buffer of the stated length.
-    let n = unsafe {
-        call!(
-            SYS_readlinkat,
-            libc::AT_FDCWD,
-            path.as_ptr(),
-            buf.as_mut_ptr(),
-            buf.len()
-        )
-    };
-    buf.truncate(n.ok()? as usize);
-    Some(buf)
+    let n = unsafe { call!(SYS_readlinkat, libc::AT_FDCWD, path.as_ptr(), to, size) }?;
+    // SAFETY: the kernel has written n bytes.
+    Ok(unsafe { std::slice::from_raw_parts(to.cast::<u8>(), n as usize) }.to_vec())
 }
 
 /// An absolute path without doubled, single-dot or trailing parts; `None` for "/" and what has

@@ -7,7 +7,7 @@ use crate::gate::{Guard, Guarded};
 use crate::mount::Mount;
 use crate::permission::Mode;
 use crate::Errno;
-use dfs::{Attr, Kind, Object, ObjectId};
+use dfs::{Attr, Kind, Object, ObjectId, SetAttr, SetTime};
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -93,6 +93,29 @@ impl Node {
         self.complete(&mut attr);
         self.permissions.set(Mode::from(&attr));
         Ok(attr)
+    }
+
+    /// Changes attributes; of a removed directory, those it is remembered with.
+    pub fn set_attr(&self, set: &SetAttr) -> Result<(), Errno> {
+        let mut place = self.place.0.lock();
+        if let Some(Gone {
+            attr,
+            hidden: false,
+        }) = &mut place.gone
+        {
+            let st = &mut attr.stat;
+            st.st_mode = set
+                .mode
+                .map_or(st.st_mode, |m| st.st_mode & libc::S_IFMT | m);
+            st.st_uid = set.uid.unwrap_or(st.st_uid);
+            st.st_gid = set.gid.unwrap_or(st.st_gid);
+            if let Some(SetTime::At(sec, nsec)) = set.mtime {
+                (st.st_mtime, st.st_mtime_nsec) = (sec, nsec);
+            }
+            return Ok(());
+        }
+        drop(place);
+        self.object.set_attr(set)
     }
 
     /// What DFS does not know of an attribute record of this node.

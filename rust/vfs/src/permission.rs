@@ -147,6 +147,11 @@ impl Ids {
                 && (gid == file.gid || self.in_group(&self.effective, gid)))
     }
 
+    /// Writing to a file does not take its set-id bits away.
+    pub fn keeps_setid(&self) -> bool {
+        self.effective.capable(CAP_FSETID)
+    }
+
     /// A set-group-id bit stays when the caller is of the group or capable.
     pub fn keeps_setgid(&self, gid: u32) -> bool {
         self.in_group(&self.effective, gid) || self.effective.capable(CAP_FSETID)

@@ -8,7 +8,7 @@ use crate::mount::{components, fd_path};
 use crate::node::Node;
 use crate::permission::{As, Mode, EXEC};
 use crate::process::Process;
-use crate::{fail, filter, user, Errno, Op, Reject};
+use crate::{fail, filter, ownfd, user, Errno, Op, Reject};
 use dfs::{Attr, Kind, Object};
 use std::borrow::Cow;
 use std::ffi::{CStr, CString};
@@ -716,7 +716,11 @@ pub(crate) fn kernel_path(dirfd: i64, path: &[u8]) -> Option<Vec<u8>> {
     }
     let mut base = match dirfd as i32 {
         libc::AT_FDCWD => crate::cwd::kernel_cwd()?,
-        fd if filter::fd_is(fd) == filter::KERNEL => fd_path(fd)?,
+        fd if filter::fd_is(fd) == filter::KERNEL => {
+            let st = ownfd::stat_of(fd).ok()?;
+            (st.st_mode & libc::S_IFMT == libc::S_IFDIR).then_some(())?;
+            fd_path(fd)?
+        }
         _ => return None,
     };
     if base.first() != Some(&b'/') {

@@ -1,4 +1,5 @@
 //! Changing attributes: chmod(2), chown(2), utimensat(2), truncate(2).
+use crate::node::Node;
 use crate::ops::outside;
 use crate::permission::{As, Mode, WRITE};
 use crate::process::Process;
@@ -17,7 +18,7 @@ fn apply(p: &Process, located: &Located, attr: &Attr, set: &SetAttr) -> Op<i64> 
             entry.found.parent.mount
         }
         Located::Node(node) => {
-            node.object.set_attr(set)?;
+            node.set_attr(set)?;
             node.mount
         }
         _ => return fail(Errno::ENOENT),
@@ -34,6 +35,39 @@ fn apply(p: &Process, located: &Located, attr: &Attr, set: &SetAttr) -> Op<i64> 
         });
     }
     Ok(0)
+}
+
+/// The content of a file was changed: an unprivileged writer takes its set-id bits away. Costs
+/// nothing where there are none, as last seen.
+#[inline]
+pub fn written(p: &Process, node: &Node) {
+    let seen = node.permissions.get(u64::MAX);
+    if seen.is_some_and(|mode| mode.mode & SETID != 0) {
+        drop_setid(p, node);
+    }
+}
+
+#[cold]
+fn drop_setid(p: &Process, node: &Node) {
+    let Some(mut mode) = node.permissions.get(u64::MAX) else {
+        return;
+    };
+    let executable = mode.mode & libc::S_IXGRP != 0;
+    let kept = match executable {
+        true => mode.mode & !SETID,
+        false => mode.mode & !libc::S_ISUID,
+    };
+    if kept == mode.mode || p.credentials.ids().keeps_setid() {
+        return;
+    }
+    let set = SetAttr {
+        mode: Some(kept & 0o7777),
+        ..SetAttr::default()
+    };
+    if node.set_attr(&set).is_ok() {
+        mode.mode = kept;
+        node.permissions.set(mode);
+    }
 }
 
 fn writable(located: &Located) -> Result<(), Errno> {
@@ -294,5 +328,6 @@ pub fn truncate(p: &'static Process, a: [i64; 6]) -> Op<i64> {
         _ => return fail(Errno::ENOENT),
     };
     crate::ops::resize(p, &node, a[1])?;
+    written(p, &node);
     Ok(0)
 }

@@ -33,7 +33,7 @@ mod xattr;
 pub use access::faccessat2;
 pub use after::{after, refuse};
 pub use allocate::{fallocate, ftruncate, resize};
-pub use attr::{fchmodat2, fchownat, truncate, utime, utimensat, utimesat};
+pub use attr::{fchmodat2, fchownat, truncate, utime, utimensat, utimesat, written};
 pub use births::sendmsg;
 pub use chdir::{chdir, fchdir, getcwd};
 pub use close::{close, close_range};

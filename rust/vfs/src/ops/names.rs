@@ -301,7 +301,7 @@ pub fn renameat2(p: &'static Process, a: [i64; 6]) -> Op<i64> {
         return Err(Reject::NotOurs);
     }
     let mode = Mode2::from_flags(a[4] as u32)?;
-    let (old, new) = match (outside::side(old)?, outside::side(new)?) {
+    let (old, new) = match outside::sides(p, old, new, a)? {
         (Side::Kernel(old), Side::Kernel(new)) => {
             return outside::both(libc::SYS_renameat2, &old, &new, a)
         }
@@ -320,6 +320,9 @@ pub fn renameat2(p: &'static Process, a: [i64; 6]) -> Op<i64> {
         return fail(Errno::EROFS);
     }
     let from = entry(&old)?;
+    if new.parent.is_gone() {
+        return fail(Errno::ENOENT);
+    }
     let to = match entry(&new) {
         Ok(attr) => Some(attr),
         Err(Errno::ENOENT) => None,

@@ -301,6 +301,7 @@ impl Wish {
         };
         if self.has(libc::O_TRUNC) && kind == Kind::File && !self.has(libc::O_PATH) {
             crate::ops::resize(p, &node, 0)?;
+            crate::ops::written(p, &node);
         }
         Ok(Some(node))
     }

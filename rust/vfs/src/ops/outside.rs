@@ -1,8 +1,9 @@
 //! Calls whose path led out of our mounts: made on the kernel's own path for the rest.
+use crate::links::{self, Way};
 use crate::process::Process;
-use crate::resolve::Target;
-use crate::{call, kernel, Errno, Op, Reject};
-use std::ffi::CStr;
+use crate::resolve::{self, Target};
+use crate::{call, fail, kernel, ownfd, user, Errno, Op, Reject};
+use std::ffi::{CStr, CString};
 
 /// The kernel's call `nr` with a path in place of (dirfd, path) at `at` and `at + 1`.
 pub fn at(nr: i64, path: &CStr, at: usize, mut a: [i64; 6]) -> Op<i64> {
@@ -32,7 +33,7 @@ pub enum Side {
     /// It is ours.
     Ours(Target),
     /// It is the kernel's, by the application's own arguments or another path.
-    Kernel(Option<std::ffi::CString>),
+    Kernel(Option<CString>),
 }
 
 /// Sorts a resolution into ours and the kernel's.
@@ -45,13 +46,42 @@ pub fn side(target: Op<Target>) -> Op<Side> {
     }
 }
 
+/// Sorts the two paths of a call (at 0 and 2). Where one of them is ours, a look is taken at the
+/// other: it may lead into a mount through links of the kernel's, and where it does not, its
+/// directory must exist - before two file systems are seen. Errors of the first come first.
+pub fn sides(
+    p: &'static Process,
+    old: Op<Target>,
+    new: Op<Target>,
+    a: [i64; 6],
+) -> Op<(Side, Side)> {
+    let is_ours =
+        |target: &Op<Target>| !matches!(target, Ok(Target::Outside(_)) | Err(Reject::NotOurs));
+    let mixed = is_ours(&old) != is_ours(&new);
+    let look = |target, dirfd, ptr| match side(target)? {
+        Side::Kernel(path) if mixed => kernel_side(p, dirfd, ptr, path),
+        side => Ok(side),
+    };
+    let old = look(old, a[0], a[1])?;
+    Ok((old, look(new, a[2], a[3])?))
+}
+
+fn kernel_side(p: &'static Process, dirfd: i64, ptr: i64, path: Option<CString>) -> Op<Side> {
+    let (dirfd, path) = match path {
+        Some(path) => (i64::from(libc::AT_FDCWD), path),
+        None => (dirfd, user::path(ptr)?),
+    };
+    if let Some(whole) = resolve::kernel_path(dirfd, path.to_bytes()) {
+        if let Way::Into(inside) = links::into_mount(p, whole, false, &mut 0)? {
+            return Ok(Side::Ours(resolve::parent_of(p, dirfd, &inside)?));
+        }
+    }
+    parent_exists(dirfd, &path)?;
+    Ok(Side::Kernel(None))
+}
+
 /// The answer of call `nr` where neither of two paths, at 0 and 2, is ours.
-pub fn both(
-    nr: i64,
-    old: &Option<std::ffi::CString>,
-    new: &Option<std::ffi::CString>,
-    mut a: [i64; 6],
-) -> Op<i64> {
+pub fn both(nr: i64, old: &Option<CString>, new: &Option<CString>, mut a: [i64; 6]) -> Op<i64> {
     if old.is_none() && new.is_none() {
         return Err(Reject::NotOurs);
     }
@@ -65,5 +95,17 @@ pub fn both(
     Ok(unsafe { kernel::syscall(nr, a) }?)
 }
 
-/// `EXDEV`, as a value for match arms.
-pub const EXDEV: Reject = Reject::Errno(Errno::EXDEV);
+/// The directory of a name on the kernel's side is there.
+fn parent_exists(dirfd: i64, path: &CStr) -> Op<()> {
+    let text = path.to_bytes();
+    let end = text.iter().rposition(|&b| b != b'/').map_or(0, |i| i + 1);
+    let dir = match text[..end].iter().rposition(|&b| b == b'/') {
+        Some(slash) => &text[..=slash],
+        None => &b"."[..],
+    };
+    let dir = CString::new(dir).map_err(|_| Errno::EINVAL)?;
+    match ownfd::stat_at(dirfd as i32, &dir, 0)?.st_mode & libc::S_IFMT {
+        libc::S_IFDIR => Ok(()),
+        _ => fail(Errno::ENOTDIR),
+    }
+}
