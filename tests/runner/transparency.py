@@ -16,6 +16,11 @@ PIDS = CHILD_MAKERS | {"wait4", "waitid", "getpid", "gettid", "getppid", "set_ti
 # Scheduling decides whether these happen at all.
 RACY = {"futex", "sched_yield", "restart_syscall"}
 
+# After these a symbolic link into a mount is looked for (README, the list of exceptions).
+LOOKED_INTO = re.compile(r" = -1 (ENOENT|ENOTDIR|EACCES|EROFS)$")
+
+LOOK = {"readlinkat", "newfstatat"}
+
 Call = collections.namedtuple("Call", "name result args")
 
 
@@ -69,7 +74,8 @@ class Trace:
     def _take(self, name, calls):
         images, children = [[]], 0
         for call in calls:
-            images[-1].append(f"{call.name} = {call.result}")
+            name_now = "fork" if call.name in CHILD_MAKERS else call.name  # vfork is served as fork
+            images[-1].append(f"{name_now} = {call.result}")
             if call.name == "execve" and call.result == "0":
                 images.append([])
             if call.name in CHILD_MAKERS and call.result == "PID":
@@ -88,7 +94,15 @@ def after_start(image):
 
 
 def keep(calls, dropped):
-    return [call for call in calls if call.split(" ", 1)[0] not in RACY | dropped]
+    """The calls that count: no racy ones, no listed ones, no look for links after a failure."""
+    kept, failed = [], False
+    for call in calls:
+        name = call.split(" ", 1)[0]
+        if name in RACY | dropped or (failed and name in LOOK) or "ERESTART" in call:
+            continue
+        failed = bool(LOOKED_INTO.search(call))
+        kept.append(call)
+    return kept
 
 
 def differences(want, got, dropped):
