@@ -2,8 +2,8 @@
 //! close is known for one.
 use crate::error::{der, Result};
 use crate::evict::Owner;
+use crate::record::{Container, Pool};
 use crate::spin::Spin;
-use crate::store::{Container, Pool};
 use daos_sys::{daos_event_t, daos_handle_t, DER_BUSY, DER_NO_HDL};
 use std::collections::BTreeMap;
 

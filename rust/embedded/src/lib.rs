@@ -23,6 +23,7 @@ mod lmdb;
 mod log;
 mod namespace;
 mod process;
+mod record;
 mod spin;
 mod store;
 mod test_store;
@@ -31,7 +32,8 @@ pub use check::{check, Findings};
 pub use counters::Counters;
 pub use error::{Error, Result};
 pub use log::silence as silence_log;
-pub use store::{uuid_text, Container, NewContainer, Pool, Store};
+pub use record::{uuid_text, Container, NewContainer, Pool};
+pub use store::Store;
 pub use test_store::{test_store, TestStore};
 
 macro_rules! fill {
@@ -39,7 +41,7 @@ macro_rules! fill {
         required { $($req:ident [$($rsym:literal),+] ($($rarg:ident: $rty:ty),*) -> $rret:ty;)* }
         optional { $($opt:ident [$($osym:literal),+] ($($oarg:ident: $oty:ty),*) -> $oret:ty;)* }
     ) => {{
-        use abi::{attr::*, container::*, directory::*, event::*, file::*, life::*, mount::*, object::*, pool::*, property::*, uns::*, xattr::*};
+        use abi::{attr::*, container::*, directory::*, event::*, file::*, life::*, mount::*, object::*, open::*, pool::*, property::*, uns::*, xattr::*};
         daos_sys::Api { $($req,)* $($opt: Some($opt),)* }
     }};
 }

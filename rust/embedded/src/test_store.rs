@@ -1,6 +1,7 @@
 //! A store for the unit tests of a program that links this crate in: one for the process, since
 //! `daos_init` knows one, with as many containers as the tests like.
-use crate::store::{NewContainer, Store};
+use crate::record::NewContainer;
+use crate::store::Store;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::OnceLock;

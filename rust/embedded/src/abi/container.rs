@@ -5,7 +5,7 @@ use super::{answer, bytes, event, glob, mount, required, text};
 use crate::error::{der, Error, Result};
 use crate::handle::{self, ContHandle};
 use crate::key::{Key, ROOT, SUPERBLOCK};
-use crate::store::{Container, NewContainer};
+use crate::record::{Container, NewContainer};
 use daos_sys::*;
 use std::ffi::{c_char, c_int, c_uint, c_void};
 

@@ -1,6 +1,7 @@
 //! Names of directories: list, make, remove, move.
 use super::mount::Mount;
-use super::object::{self, directory, Object};
+use super::object::{directory, Object};
+use super::open;
 use super::{answer, attr, bytes, required};
 use crate::data;
 use crate::error::{errno, Result};
@@ -252,7 +253,7 @@ export! {
         let mount = Mount::of(dfs)?;
         mount.writable()?;
         let dir = directory(mount, parent)?;
-        object::make(mount, dir, bytes(name)?, libc::S_IFDIR | mode & 0o7777, cid)?;
+        open::make(mount, dir, bytes(name)?, libc::S_IFDIR | mode & 0o7777, cid)?;
         Ok(0)
     }
 

@@ -5,7 +5,8 @@ use crate::error::{errno, Result};
 use crate::evict::Owner;
 use crate::handle::{ContHandle, PoolHandle};
 use crate::key::Oid;
-use crate::store::{uuid_text, Store};
+use crate::record::uuid_text;
+use crate::store::Store;
 use daos_sys::*;
 use std::ffi::c_int;
 

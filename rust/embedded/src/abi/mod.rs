@@ -10,6 +10,7 @@ pub mod glob;
 pub mod life;
 pub mod mount;
 pub mod object;
+pub mod open;
 pub mod pool;
 pub mod property;
 pub mod uns;

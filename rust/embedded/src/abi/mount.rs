@@ -7,8 +7,8 @@ use crate::handle;
 use crate::key::Oid;
 use crate::namespace::Tree;
 use crate::process as attachment;
+use crate::record::{Container, NewContainer};
 use crate::spin::Spin;
-use crate::store::{Container, NewContainer};
 use daos_sys::*;
 use std::ffi::{c_char, c_int};
 

@@ -5,7 +5,7 @@ use crate::error::{der, Error, Result};
 use crate::evict::Owner;
 use crate::handle::{self, PoolHandle};
 use crate::process::{self, Process};
-use crate::store::Pool;
+use crate::record::Pool;
 use daos_sys::*;
 use std::ffi::{c_char, c_int, c_uint};
 

@@ -2,7 +2,7 @@
 //! attribute `user.daos` of a directory on the way up.
 use super::required;
 use crate::error::{errno, Error, Result};
-use crate::store::{is_label, uuid_from};
+use crate::record::{is_label, uuid_from};
 use daos_sys::*;
 use std::ffi::{c_char, CStr, CString};
 

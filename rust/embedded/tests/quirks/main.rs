@@ -9,4 +9,5 @@ mod handles;
 mod names;
 mod paths;
 mod renames;
+mod threads;
 mod xattrs;
