@@ -200,6 +200,32 @@ pub fn stat_at(dirfd: i32, path: &CStr, flags: i32) -> Result<libc::stat, Errno>
     Ok(unsafe { st.assume_init() })
 }
 
+/// Calls `f` with every name of a directory but "." and "..".
+pub fn for_names(dir: &OwnFd, f: &mut dyn FnMut(&[u8])) {
+    /// Bytes before the name in a `linux_dirent64`.
+    const NAME: usize = 19;
+    let mut buf = vec![0u8; 32 << 10];
+    loop {
+        // SAFETY: the buffer has the stated length.
+        let n = unsafe { crate::call!(SYS_getdents64, dir.raw(), buf.as_mut_ptr(), buf.len()) };
+        let mut records = match n {
+            Ok(n) if n > 0 => &buf[..n as usize],
+            _ => return,
+        };
+        while records.len() > NAME {
+            let len = usize::from(u16::from_ne_bytes([records[16], records[17]]));
+            if len <= NAME || len > records.len() {
+                return;
+            }
+            let name = records[NAME..len].split(|b| *b == 0).next().unwrap_or(b"");
+            if name != b"." && name != b".." {
+                f(name);
+            }
+            records = &records[len..];
+        }
+    }
+}
+
 /// `/proc/self/fd/N`, without the heap.
 pub struct ProcPath([u8; 32]);
 

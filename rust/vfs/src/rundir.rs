@@ -55,6 +55,18 @@ pub fn subdirectory(name: &str) -> Result<(), Errno> {
     make(&file(name)?)
 }
 
+/// Calls `f` with the path of every entry of a subdirectory.
+pub fn each(name: &str, f: &mut dyn FnMut(&CStr)) {
+    let flags = libc::O_RDONLY | libc::O_DIRECTORY;
+    let Ok(dir) = open(name, flags) else { return };
+    ownfd::for_names(&dir, &mut |entry| {
+        let entry = String::from_utf8_lossy(entry);
+        if let Ok(path) = file(&format!("{name}/{entry}")) {
+            f(&path);
+        }
+    });
+}
+
 fn default() -> CString {
     // SAFETY: no memory involved.
     let uid = unsafe { crate::call!(SYS_geteuid) }.unwrap_or(0);

@@ -8,7 +8,7 @@ use crate::fd::{placeholder, slot, Slot};
 use crate::file::OpenFile;
 use crate::mount::Mount;
 use crate::node::Node;
-use crate::ownfd::OwnFd;
+use crate::ownfd::{self, OwnFd};
 use crate::process::Process;
 use crate::resolve::{self, Follow, Located, Options};
 use crate::{call, Errno, Reject};
@@ -227,35 +227,12 @@ fn open_descriptors() -> Vec<i32> {
         return Vec::new();
     };
     let mut all = Vec::new();
-    let mut buf = vec![0u8; 32 << 10];
-    loop {
-        // SAFETY: the buffer has the stated length.
-        let n = unsafe { call!(SYS_getdents64, dir.raw(), buf.as_mut_ptr(), buf.len()) };
-        match n {
-            Ok(n) if n > 0 => numbers(&buf[..n as usize], &mut all),
-            _ => break,
-        }
-    }
+    ownfd::for_names(&dir, &mut |name| {
+        let number = std::str::from_utf8(name).ok();
+        all.extend(number.and_then(|n| n.parse::<i32>().ok()));
+    });
     all.retain(|fd| *fd != dir.raw());
     all
-}
-
-/// The names of `linux_dirent64` records that are numbers.
-fn numbers(mut records: &[u8], into: &mut Vec<i32>) {
-    const NAME: usize = 19;
-    while records.len() > NAME {
-        let len = usize::from(u16::from_le_bytes([records[16], records[17]]));
-        if len <= NAME || len > records.len() {
-            return;
-        }
-        let name = records[NAME..len].split(|b| *b == 0).next().unwrap_or(b"");
-        into.extend(
-            std::str::from_utf8(name)
-                .ok()
-                .and_then(|n| n.parse::<i32>().ok()),
-        );
-        records = &records[len..];
-    }
 }
 
 /// The kernel named the program after the descriptor it ran from.

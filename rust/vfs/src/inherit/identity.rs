@@ -59,6 +59,17 @@ pub fn in_shared_child() -> bool {
     true
 }
 
+/// Before a call is served: in a fork child whose atfork step did not run (raw clone) that step is
+/// done now. Two loads.
+#[inline]
+pub fn catch_up() {
+    let page = WITNESS.load(Ordering::Relaxed);
+    // SAFETY: the page is mapped once and never unmapped.
+    if !page.is_null() && unsafe { (*page).load(Ordering::Relaxed) } == 0 {
+        inherit::fork::unannounced_child();
+    }
+}
+
 /// Records this process as the owner of the memory.
 pub(super) fn record() {
     PID.store(getpid(), Ordering::Release);

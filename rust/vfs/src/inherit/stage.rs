@@ -10,6 +10,8 @@ use std::ffi::CString;
 /// Up to this size a private copy in memory is cheaper than a shared file.
 const SMALL: u64 = 256 << 10;
 const BLOCK: usize = 1 << 20;
+/// Seconds after which a copy nobody used is removed by whoever makes the next one.
+const UNUSED: i64 = 2 * 24 * 60 * 60;
 
 /// A descriptor execveat(2) can run. DFS's errors; `ENOMEM`, `ENOSPC`.
 pub fn stage(node: &Node, attr: &Attr) -> Result<OwnFd, Errno> {
@@ -53,10 +55,31 @@ pub fn shared(node: &Node, attr: &Attr) -> Result<CString, Errno> {
         let _ = unsafe { call!(SYS_unlinkat, libc::AT_FDCWD, from.as_ptr(), 0) };
         return Err(e);
     }
+    forget_unused();
     match existing(&name, s.st_size) {
         true => Ok(to),
         false => Err(Errno::EACCES),
     }
+}
+
+/// Removes copies nobody has used for long; whoever runs one keeps it.
+fn forget_unused() {
+    let mut now = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the kernel fills the struct.
+    if unsafe { call!(SYS_clock_gettime, libc::CLOCK_REALTIME, &raw mut now) }.is_err() {
+        return;
+    }
+    rundir::each("programs", &mut |path| {
+        let st = ownfd::stat_at(libc::AT_FDCWD, path, libc::AT_SYMLINK_NOFOLLOW);
+        let unused = |st: libc::stat| now.tv_sec - st.st_atime.max(st.st_ctime) > UNUSED;
+        if st.is_ok_and(unused) {
+            // SAFETY: a string.
+            let _ = unsafe { call!(SYS_unlinkat, libc::AT_FDCWD, path.as_ptr(), 0) };
+        }
+    });
 }
 
 /// A finished copy: of this size, and not on a file system that forbids running.

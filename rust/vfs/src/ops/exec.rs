@@ -269,7 +269,10 @@ fn run(
         false => scratch.argv.as_ptr() as i64,
     };
     if !inherit::in_shared_child() {
-        p.mappings.sync_all()?;
+        // The mappings end with this image; a relative that shares them still has the bytes.
+        if let Err(e) = p.mappings.sync_all() {
+            log::error!("a mapped file could not be written back before an exec: {e}");
+        }
     }
     Ok(kernel_exec(program, argv, envp))
 }

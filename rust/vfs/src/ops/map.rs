@@ -1,6 +1,8 @@
 //! mmap(2) and what changes or writes a mapping. The kernel maps our memfd where it would have
 //! mapped the file; the arguments it can judge itself (alignment, flags, addresses) are left to it.
 use crate::file::OpenFile;
+use crate::inherit::stage;
+use crate::ownfd::OwnFd;
 use crate::process::Process;
 use crate::{call, fail, Errno, Op, Reject};
 use dfs::Kind;
@@ -25,6 +27,12 @@ pub fn mmap(p: &'static Process, a: [i64; 6]) -> Op<i64> {
         return fail(Errno::EINVAL);
     }
     let len = page_up(len as u64)?;
+    if !shared && flags as i32 & libc::MAP_DENYWRITE != 0 {
+        if let Some(at) = map_library(&file, a) {
+            p.mappings.remove(at as usize, len as usize);
+            return Ok(at);
+        }
+    }
     check_size(p, &file, offset as u64, len)?;
     let pages = p.mappings.pages(&file.node);
     let memory = pages.prepare(offset as u64, len, write)?;
@@ -38,6 +46,17 @@ pub fn mmap(p: &'static Process, a: [i64; 6]) -> Op<i64> {
         Err(_) => {}
     }
     Ok(mapped?)
+}
+
+/// The dynamic loader maps libraries with `MAP_DENYWRITE`, and nobody else does: they are mapped
+/// from the node's one staged copy, whose text all processes share. `None`: map it like any file.
+fn map_library(file: &OpenFile, a: [i64; 6]) -> Option<i64> {
+    let attr = file.node.attr().ok()?;
+    let path = stage::shared(&file.node, &attr).ok()?;
+    let copy = OwnFd::open(libc::AT_FDCWD, &path, libc::O_RDONLY, 0).ok()?;
+    let [addr, len, prot, flags, _, offset] = a;
+    // SAFETY: the arguments are the application's, but for the descriptor.
+    unsafe { call!(SYS_mmap, addr, len, prot, flags, copy.raw(), offset) }.ok()
 }
 
 /// munmap(2). Changes of shared mappings are written; an error of that is logged, as Linux has no
