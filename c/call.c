@@ -24,6 +24,9 @@
 
 __thread struct pil_tls pil_tls __attribute__((tls_model("initial-exec")));
 
+/* This process, unless we are a CLONE_VM child of it. */
+long pil_pid;
+
 static char *spare[SPARE_STACKS];
 static pthread_key_t stack_key;
 static bool have_key;
@@ -140,7 +143,7 @@ long pil_run(struct pil_job *job, bool from_site)
 	/* Handlers that jumped out of pil_leave have left their keep behind. */
 	if (pil_unlikely(tls->top < tls->stack + STACK_SIZE * 3 / 4) && !tls->exec)
 		tls->top = tls->stack + STACK_SIZE;
-	top = tls->top;
+	top = tls->running = tls->top;
 	tls->depth++;
 	pil_on_stack(job, top, from_site);
 	tls->top = top;
@@ -153,8 +156,13 @@ long pil_serve(int op, const long args[6])
 {
 	struct pil_job job = { .task = PIL_TASK_DISPATCH, .op = op, .args = args };
 
-	if (!pil_armed() || pil_tls.depth)
+	if (!pil_armed())
 		return PIL_NOT_OURS;
+	if (pil_unlikely(pil_tls.depth)) {
+		pil_depth_check(&pil_tls);
+		if (pil_tls.depth)
+			return PIL_NOT_OURS;
+	}
 	switch (pil_classify(op, args)) {
 	case PIL_KERNEL:
 		return PIL_NOT_OURS;
@@ -182,33 +190,59 @@ long pil_return(long result)
  * exec from inside a call of ours: the new program must not inherit the signal
  * mask that only waits for the end of the call. A handler that runs now stands on
  * the upper half of the private stack, and its own calls take the lower half.
+ *
+ * In a CLONE_VM child (posix_spawn) our thread-local words are the parent's, and the
+ * parent goes on when exec has succeeded: they must look as before the call. There
+ * libc has reset the handlers.
  */
 long pil_execveat(int dirfd, const char *path, char *const argv[], char *const envp[], int flags)
 {
-	struct pil_tls *tls = &pil_tls;
-	char *top = tls->top;
-	uint32_t depth = tls->depth;
+	struct pil_tls *tls = &pil_tls, saved = *tls;
+	bool shared = pil_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0) != pil_pid;
 	long r;
 
 	tls->exec++;
 	tls->top = tls->stack + STACK_SIZE / 2;
-	tls->depth = 0;
+	tls->depth = tls->after = 0;
 	if (tls->deferred)
 		pil_signals_release(tls);
+	if (shared) {
+		tls->exec = 0;
+		tls->top = tls->running;
+	}
 	if (flags == 0)
 		r = pil_syscall(SYS_execve, (long)path, (long)argv, (long)envp, 0, 0, 0);
 	else
 		r = pil_syscall(SYS_execveat, dirfd, (long)path, (long)argv, (long)envp, flags, 0);
-	tls->depth = depth;
-	tls->top = top;
-	tls->exec--;
+	tls->depth = saved.depth;
+	tls->after = saved.after;
+	tls->top = saved.top;
+	tls->exec = saved.exec;
 	return r;
+}
+
+/*
+ * A depth that belongs to nobody: its call was left by a jump out of a fault's handler,
+ * or by the death of a CLONE_VM child in its middle. Calls beneath ours run on the private
+ * stack; one that does not is the application's.
+ */
+void pil_depth_check(struct pil_tls *tls)
+{
+	char *here = __builtin_frame_address(0);
+
+	if (tls->held || (here >= tls->stack && here < tls->stack + STACK_SIZE))
+		return;
+	tls->depth = tls->after = tls->exec = 0;
+	tls->top = tls->stack + STACK_SIZE;
+	if (tls->deferred)
+		pil_signals_release(tls);
 }
 
 void pil_call_start(const char *flag)
 {
 	have_key = pthread_key_create(&stack_key, stack_free) == 0;
 	single_threaded = flag;
+	pil_pid = pil_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0);
 }
 
 /* ---------------------------------------------------------------- before a real function */

@@ -166,8 +166,11 @@ int pil_gate_c(struct pil_frame *f)
 	lower(row, f->arg, a);
 	if (o->flags & PIL_SIGNAL)
 		return done(f, pil_sigaction(f->arg));
-	if (tls->depth)
-		return beneath(f, op, a);
+	if (pil_unlikely(tls->depth)) {
+		pil_depth_check(tls);
+		if (tls->depth)
+			return beneath(f, op, a);
+	}
 	if (op == PIL_OP_exit_group) {
 		exiting(a);
 		return go_on(f);

@@ -155,9 +155,11 @@ struct pil_tls {
 	uint32_t deferred; /* signals put off; their senders' mask is in `mask` */
 	char *top;         /* where the next call's private stack starts, or NULL */
 	char *stack;       /* the private stack itself */
+	char *running;     /* `top` when the running call began */
 	uint64_t mask;     /* signal mask to be restored when the call ends */
 	uint32_t selftest; /* gate passages while the start-up test runs; 0: no test */
 	uint32_t after;    /* an after-step runs */
+	uint32_t held;     /* depth is raised on the application's own stack (start, fork) */
 	uint32_t exec;     /* an exec system call is being made */
 	uint32_t site;     /* index of the site being served, or ~0 for an export */
 };
@@ -216,6 +218,9 @@ long pil_return(long result);
 /* Makes this thread's private stack; false: no memory. */
 bool pil_stack_make(struct pil_tls *tls);
 void pil_adopt_now(void);
+/* Depth is not 0: makes it so if no call of ours runs. */
+void pil_depth_check(struct pil_tls *tls);
+extern long pil_pid;
 /* Makes the bookkeeping of private stacks; `single_threaded` is libc's flag, or NULL. */
 void pil_call_start(const char *single_threaded);
 

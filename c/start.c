@@ -60,6 +60,7 @@ static void fork_prepare(void)
 {
 	/* Held until fork has returned: a handler must not meet the locks we take. */
 	pil_tls.depth++;
+	pil_tls.held++;
 	pil_fork_prepare();
 }
 
@@ -67,6 +68,7 @@ static void fork_over(void)
 {
 	struct pil_tls *tls = &pil_tls;
 
+	tls->held--;
 	tls->depth--;
 	if (!tls->depth && tls->deferred)
 		pil_signals_release(tls);
@@ -80,6 +82,7 @@ static void fork_parent(void)
 
 static void fork_child(void)
 {
+	pil_pid = pil_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0);
 	pil_fork_child();
 	fork_over();
 }
@@ -135,11 +138,13 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
 	if (!environ)
 		environ = envp;
 	pil_tls.depth++;
+	pil_tls.held++;
 	armed = pil_start() > 0;
 	if (armed) {
 		armed = arm();
 		pil_started(armed);
 	}
+	pil_tls.held--;
 	pil_tls.depth--;
 	if (armed)
 		pil_adopt_now();

@@ -46,10 +46,13 @@ static void who_answers(void)
 	stub.answer = PIL_NOT_OURS;
 	CHECK(site(SYS_access, (long)"/pil/../etc", F_OK, 0, 0, 0, 0) == -ENOENT);
 	CHECK(stub.op == PIL_OP_faccessat2 && stub.args[0] == AT_FDCWD);
-	/* at depth > 0 everything is the kernel's */
-	pil_tls.depth = 1;
+	/* at depth > 0 everything is the kernel's ... */
+	pil_tls.depth = pil_tls.held = 1;
 	CHECK(site(SYS_lseek, OURS, 0, 0, 0, 0, 0) == -EBADF);
-	pil_tls.depth = 0;
+	/* ... but for a depth that somebody left behind */
+	pil_tls.held = 0;
+	stub.answer = 3;
+	CHECK(site(SYS_lseek, OURS, 0, 0, 0, 0, 0) == 3 && pil_depth() == 0);
 }
 
 static void lowered(void)
@@ -156,10 +159,10 @@ static void births(void)
 	CHECK(site(SYS_access, (long)"/", F_OK, 0, 0, 0, 0) == 0);
 	CHECK(stub.afters == 1);
 	/* a birth beneath us is shown, whatever its number */
-	pil_tls.depth = 1;
+	pil_tls.depth = pil_tls.held = 1;
 	CHECK(site(SYS_dup, fd, 0, 0, 0, 0, 0) > 0 && stub.afters == 2 && stub.op == PIL_OP_dup);
-	CHECK(pil_tls.depth == 1);
-	pil_tls.depth = 0;
+	CHECK(stub.depth == 1 && pil_tls.depth == 1);
+	pil_tls.depth = pil_tls.held = 0;
 	CHECK(site(SYS_fcntl, fd, F_GETFL, 0, 0, 0, 0) >= 0 && stub.afters == 2);
 	close(fd);
 }

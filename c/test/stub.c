@@ -52,6 +52,7 @@ long pil_after(int op, const long args[6], long ret)
 	stub.afters++;
 	stub.op = op;
 	memcpy(stub.args, args, sizeof(stub.args));
+	stub.depth = pil_depth();
 	errno = 78;
 	stub.after_ret = ret;
 	return ret;
