@@ -18,6 +18,7 @@ const EIO: i64 = -(libc::EIO as i64);
 pub unsafe extern "C" fn pil_dispatch(op: i32, args: *const [i64; 6]) -> i64 {
     boundary(EIO, || {
         let Some(process) = Process::get() else { return NOT_OURS };
+        vfs::inherit::catch_up();
         // SAFETY: the caller passes six words.
         let args = unsafe { *args };
         match catalogue::dispatch(process, op, args) {
