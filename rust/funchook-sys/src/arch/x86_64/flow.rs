@@ -206,7 +206,7 @@ impl Function {
                 _ => (),
             }
             if writes(insn) & 1 << register != 0 {
-                match self.effect(previous, register) {
+                match effect(insn, register, || self.immediate(previous)) {
                     Effect::Number(number) => {
                         return found.replace(number).is_none_or(|n| n == number);
                     }
@@ -221,24 +221,6 @@ impl Function {
     fn is_padding(&self, index: usize) -> bool {
         let insn = &self.insns[index].1;
         matches!((insn.map, insn.opcode), (0, 0x90) | (1, 0x1f))
-    }
-
-    /// What instruction `index` puts into `register`, which it writes.
-    fn effect(&self, index: usize, register: u8) -> Effect {
-        let insn = &self.insns[index].1;
-        if insn.map != 0 || insn.vector || insn.mandatory {
-            return Effect::Unknown;
-        }
-        let (reg, rm) = (insn.reg(), insn.rm());
-        let same = insn.modrm >> 6 == 3 && reg == rm;
-        match insn.opcode {
-            0xb8..=0xbf if insn.rex & 8 == 0 => Effect::Number(self.immediate(index)),
-            0xc7 if insn.modrm >> 6 == 3 => Effect::Number(self.immediate(index)),
-            0x31 | 0x33 | 0x29 | 0x2b if same => Effect::Number(0),
-            0x89 if rm == register && insn.modrm >> 6 == 3 => Effect::Copy(reg),
-            0x8b if reg == register && insn.modrm >> 6 == 3 => Effect::Copy(rm),
-            _ => Effect::Unknown,
-        }
     }
 
     fn immediate(&self, index: usize) -> u32 {
@@ -273,10 +255,27 @@ impl Function {
 }
 
 /// What an instruction does to a register it writes.
-enum Effect {
+pub enum Effect {
     Number(u32),
     Copy(u8),
     Unknown,
+}
+
+/// What `insn` puts into `register`, which it writes. `immediate` reads its number.
+pub fn effect(insn: &Insn, register: u8, immediate: impl FnOnce() -> u32) -> Effect {
+    if insn.map != 0 || insn.vector || insn.mandatory {
+        return Effect::Unknown;
+    }
+    let (reg, rm) = (insn.reg(), insn.rm());
+    let same = insn.modrm >> 6 == 3 && reg == rm;
+    match insn.opcode {
+        0xb8..=0xbf if insn.rex & 8 == 0 => Effect::Number(immediate()),
+        0xc7 if insn.modrm >> 6 == 3 => Effect::Number(immediate()),
+        0x31 | 0x33 | 0x29 | 0x2b if same => Effect::Number(0),
+        0x89 if rm == register && insn.modrm >> 6 == 3 => Effect::Copy(reg),
+        0x8b if reg == register && insn.modrm >> 6 == 3 => Effect::Copy(rm),
+        _ => Effect::Unknown,
+    }
 }
 
 impl Insn {

@@ -3,6 +3,7 @@
 pub mod decode;
 mod entry;
 mod flow;
+mod near;
 mod stub;
 mod window;
 

@@ -4,6 +4,7 @@
 
 use super::decode::Flow;
 use super::flow::{writes, Function, Unreadable, Value, RAX};
+use super::near::{self, Finding};
 use crate::module::Module;
 use crate::sites::{Kind, Refusal, Scan, Site};
 
@@ -20,7 +21,8 @@ pub fn scan(module: &Module, scan: &mut Scan<'_>) {
             continue;
         };
         let mut current = 0..0;
-        let mut readable = Err(Unreadable::Instruction);
+        // Whether `function` is that of `current`, and what reading it said.
+        let mut readable = None;
         search(code, &mut |offset| {
             let address = text.start + offset;
             scan.census.seen += 1;
@@ -32,12 +34,33 @@ pub fn scan(module: &Module, scan: &mut Scan<'_>) {
                     scan.refuse(module, address, None, Refusal::NoFunction);
                     return;
                 };
-                current = range.clone();
-                readable = match module.code(range.clone()) {
-                    Some(code) => function.read(range.start, code),
-                    None => Err(Unreadable::Instruction),
-                };
+                current = range;
+                readable = None;
             }
+            let Some(body) = module.code(current.clone()) else {
+                scan.refuse(module, address, None, Refusal::Undecodable);
+                return;
+            };
+            match near::look(body, address - current.start) {
+                Finding::Nothing => {
+                    scan.census.seen -= 1;
+                    return;
+                }
+                Finding::Call(nr, _) if !(scan.wanted)(nr) => {
+                    scan.census.unwanted += 1;
+                    return;
+                }
+                Finding::Call(nr, Some(window)) => {
+                    let site = near_site(module, current.start, address, nr, &window, body);
+                    match site {
+                        Some(site) if !overlaps(scan.found.last(), &site) => scan.found.push(site),
+                        _ => scan.refuse(module, address, Some(nr), Refusal::NoWindow),
+                    }
+                    return;
+                }
+                Finding::Call(_, None) | Finding::Unknown => (),
+            }
+            let readable = *readable.get_or_insert_with(|| function.read(current.start, body));
             let site = match readable {
                 Ok(()) => examine(
                     module,
@@ -67,7 +90,7 @@ fn overlaps(previous: Option<&Site>, site: &Site) -> bool {
     previous.is_some_and(inside)
 }
 
-/// A cheap look before the function is decoded: most sites have their number
+/// A cheap look before anything is decoded: most sites have their number
 /// in the five bytes before them. A wrong guess can only skip a site whose bytes
 /// happen to look like that; decoding would not have proven it either.
 fn obviously_unwanted(code: &[u8], offset: usize, scan: &mut Scan<'_>) -> bool {
@@ -80,6 +103,30 @@ fn obviously_unwanted(code: &[u8], offset: usize, scan: &mut Scan<'_>) -> bool {
     let unwanted = !(scan.wanted)(u32::from(u16::from_le_bytes([a, b])));
     scan.census.unwanted += usize::from(unwanted);
     unwanted
+}
+
+/// The site of a call at `address` with a proven window in the function `body` at `start`.
+fn near_site(
+    module: &Module,
+    start: usize,
+    address: usize,
+    nr: u32,
+    window: &near::Window,
+    body: &[u8],
+) -> Option<Site> {
+    let bytes = &body[window.start..address - start];
+    let mut original = [0; Site::LONGEST];
+    original.get_mut(..bytes.len())?.copy_from_slice(bytes);
+    Some(Site {
+        module: module.id,
+        addr: start + window.start,
+        window_len: bytes.len() as u8,
+        insns: window.count as u8,
+        syscall: address,
+        nr: Some(nr),
+        kind: if window.mov { Kind::Mov } else { Kind::Before },
+        original,
+    })
 }
 
 /// Calls `found` with the offset of each `0f 05`, in order.
@@ -345,6 +392,37 @@ mod tests {
         let refused = |r: &&crate::sites::Refused| stranger.contains(&r.syscall);
         let refused = census.refused.iter().find(refused).unwrap();
         assert_eq!(refused.why, Refusal::UnknownNumber);
+    }
+
+    #[test]
+    fn what_the_neighbourhood_proves_decoding_proves() {
+        for module in Module::of_process() {
+            let mut wanted = Scan {
+                wanted: &|_| true,
+                found: Vec::new(),
+                census: Default::default(),
+            };
+            let mut function = Function::default();
+            let mut proven = 0;
+            for site in crate::sites::scan(&module, &|_| true) {
+                let range = module.function(site.syscall).unwrap();
+                let code = module.code(range.clone()).unwrap();
+                let found = near::look(code, site.syscall - range.start);
+                if !matches!(found, Finding::Call(_, Some(_))) {
+                    continue;
+                }
+                proven += 1;
+                function.read(range.start, code).unwrap();
+                let same = examine(&module, &mut function, site.syscall, false, &mut wanted);
+                let same = same.unwrap().unwrap();
+                assert_eq!((same.addr, same.window()), (site.addr, site.window()));
+                assert_eq!(
+                    (same.nr, same.kind, same.insns),
+                    (site.nr, site.kind, site.insns)
+                );
+            }
+            assert!(proven > 20);
+        }
     }
 
     #[test]
