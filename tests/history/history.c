@@ -7,6 +7,7 @@
  *	history DIR apart SEED STEPS	makes a history; the workers share only
  *					files that nobody removes or renames
  *	history DIR together SEED STEPS	all names are everybody's
+ *					(HISTORY_KEEP=1011.. leaves steps out)
  *	history DIR check		looks whether every byte is where it says
  *
  * Whatever is written consists of records of 16 bytes that say writer, order
@@ -426,7 +427,8 @@ static void choose_place(enum op op, char *path, size_t size)
 	snprintf(path, size, "%s", places[first + draw(count)]);
 }
 
-static void choose(struct order *order, unsigned int number, int depth)
+/* What is drawn depends on the seed alone, so that a part can be left out. */
+static void choose(struct order *order, unsigned int number)
 {
 	static const enum op weights[] = {
 		OPEN,	 OPEN,	OPEN,	OPEN,	   OPEN,     OPEN,   CLOSE,
@@ -440,10 +442,6 @@ static void choose(struct order *order, unsigned int number, int depth)
 
 	memset(order, 0, sizeof(*order));
 	order->op = weights[draw(sizeof(weights) / sizeof(weights[0]))];
-	if (order->op == EXIT && depth == 0)
-		order->op = FORK;
-	if (order->op == FORK && depth >= 3)
-		order->op = EXIT;
 	order->number = number;
 	order->slot = draw(SLOTS);
 	order->slot2 = draw(SLOTS);
@@ -477,6 +475,20 @@ static void print(unsigned int step, int worker, const struct order *order,
 	printf("%ld %s %08x%s\n", answer->value,
 	       answer->error ? strerror(answer->error) : "", answer->hash,
 	       answer->text);
+}
+
+/* HISTORY_KEEP, when set, is a string of a 0 or 1 for every step. */
+static bool kept(unsigned int step)
+{
+	static const char *keep;
+	static size_t length;
+
+	if (!keep) {
+		keep = getenv("HISTORY_KEEP");
+		keep = keep ? keep : "";
+		length = strlen(keep);
+	}
+	return step >= length || keep[step] == '1';
 }
 
 static int run(unsigned long long seed, unsigned int steps)
@@ -518,7 +530,10 @@ static int run(unsigned long long seed, unsigned int steps)
 	for (unsigned int step = 0; step < steps; step++) {
 		int worker = draw(WORKERS);
 
-		choose(&order, step, depth[worker]);
+		choose(&order, step);
+		if (!kept(step) || (order.op == EXIT && depth[worker] == 0) ||
+		    (order.op == FORK && depth[worker] >= 3))
+			continue;
 		memset(&answer, 0, sizeof(answer));
 		if (write(control[worker], &order, sizeof(order)) !=
 			    sizeof(order) ||

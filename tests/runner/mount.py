@@ -41,12 +41,13 @@ class Mount:
     def __init__(self, products, identity, directory):
         self.products, self.identity = products, identity
         self.store = os.path.join(directory, "store")
-        self.rundir = os.path.join(directory, "run")
         # Where the guest starts: must be as empty afterwards as before.
         self.cwd = os.path.join(directory, "cwd")
-        for path in (self.store, self.rundir, self.cwd):
-            os.mkdir(path, 0o700)
+        for path in (self.store, self.cwd):
+            os.mkdir(path)
             identity.own(path)
+        # Open to every user of the node, as a pool may be: some tests change theirs.
+        os.chmod(self.store, 0o1777)
 
     def create(self):
         """Pool and container; answers an error text or nothing."""
@@ -62,7 +63,7 @@ class Mount:
         return head + ["--pool", "pool", "--cont", "cont", "--mount", base.MOUNT, "--"] + list(argv)
 
     def env(self, **more):
-        return base.clean_env(PIL4DFS_RUNDIR=self.rundir, **more)
+        return base.clean_env(**more)
 
     def preload_env(self, **more):
         """The variables that `pil4dfs run` sets, for those who start the guest themselves."""
