@@ -20,6 +20,7 @@ pub mod filter;
 pub mod gate;
 pub mod kernel;
 mod links;
+pub mod magic;
 pub mod node;
 pub mod ownfd;
 pub mod process;
@@ -31,6 +32,7 @@ pub mod dcache;
 pub mod mount;
 pub mod permission;
 pub mod resolve;
+mod walk;
 
 pub mod dirstream;
 pub mod fd;

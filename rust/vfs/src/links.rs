@@ -1,8 +1,9 @@
 //! Links of the kernel's file systems that lead into a mount: the kernel cannot follow them to their
 //! end, so their text is read here, one component after the other, until the path is ours.
+use crate::magic::magic;
 use crate::mount::{components, read_link};
 use crate::process::Process;
-use crate::resolve::{self, MAX_LINKS};
+use crate::resolve::MAX_LINKS;
 use crate::{ownfd, Errno};
 use std::ffi::CString;
 
@@ -33,7 +34,7 @@ pub fn into_mount(
     links: &mut u32,
 ) -> Result<Way, Errno> {
     loop {
-        if p.mounts.locate(&path).is_some() || resolve::magic(p, &path).is_some() {
+        if p.mounts.locate(&path).is_some() || magic(p, &path).is_some() {
             return Ok(Way::Into(path));
         }
         let Some(next) = first_link(&path, follow) else {

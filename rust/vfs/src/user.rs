@@ -34,6 +34,52 @@ pub fn path(ptr: i64) -> Result<CString, Errno> {
     string(ptr, PATH_MAX, Errno::ENAMETOOLONG)
 }
 
+/// Room for a path on the stack: calls on paths need no allocation for it.
+pub struct PathBuffer(std::mem::MaybeUninit<[u8; PATH_MAX]>);
+
+impl PathBuffer {
+    /// Room, not cleared.
+    #[inline]
+    pub const fn new() -> PathBuffer {
+        PathBuffer(std::mem::MaybeUninit::uninit())
+    }
+
+    /// As [`path`], into this buffer; without the NUL.
+    #[inline]
+    pub fn copy(&mut self, ptr: i64) -> Result<&[u8], Errno> {
+        let src = ptr as usize as *const u8;
+        if src.is_null() {
+            return Err(Errno::EFAULT);
+        }
+        let to = self.0.as_mut_ptr().cast::<u8>();
+        let len = match HOOKS.get() {
+            // SAFETY: the routine writes at most PATH_MAX bytes and reads src under its fix-up.
+            Some(hooks) => match unsafe { (hooks.copy_path)(to, src, PATH_MAX) } {
+                n if n >= 0 => n as usize,
+                n => return Err(Errno(-n as i32)),
+            },
+            None => {
+                // SAFETY: without an entry layer callers pass valid strings.
+                let bytes = unsafe { std::ffi::CStr::from_ptr(src.cast()) }.to_bytes();
+                if bytes.len() >= PATH_MAX {
+                    return Err(Errno::ENAMETOOLONG);
+                }
+                // SAFETY: shorter than the buffer, which overlaps nothing of the caller's.
+                unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len()) };
+                bytes.len()
+            }
+        };
+        // SAFETY: len bytes were written.
+        Ok(unsafe { std::slice::from_raw_parts(to, len) })
+    }
+}
+
+impl Default for PathBuffer {
+    fn default() -> Self {
+        PathBuffer::new()
+    }
+}
+
 /// Copies a NUL-terminated string of less than `max` bytes; longer ones answer `too_long`.
 pub fn string(ptr: i64, max: usize, too_long: Errno) -> Result<CString, Errno> {
     let src = ptr as usize as *const u8;

@@ -5,6 +5,7 @@ use crate::catalogue::{self as op, OpId};
 use crate::dcache::now_ms;
 use crate::gate::Guarded;
 use crate::links::{self, Way};
+use crate::magic;
 use crate::ops::births;
 use crate::process::Process;
 use crate::resolve::{self, Follow, Options};
@@ -95,8 +96,8 @@ fn late(p: &'static Process, op: OpId, a: [i64; 6], ret: i64) -> i64 {
 
 /// The absolute path in a mount that an application's path leads to through the kernel's links.
 fn enters(p: &'static Process, dirfd: i64, ptr: i64, follow: bool) -> Option<CString> {
-    let path = user::path(ptr).ok()?;
-    let path = path.to_bytes();
+    let mut buffer = user::PathBuffer::new();
+    let path = buffer.copy(ptr).ok()?;
     if path.is_empty() {
         return None;
     }
@@ -113,10 +114,10 @@ fn enters(p: &'static Process, dirfd: i64, ptr: i64, follow: bool) -> Option<CSt
             _ => base.to_vec(),
         };
         whole.extend_from_slice(&link);
-        let whole = resolve::kernel_path(dirfd, &whole)?;
+        let whole = magic::kernel_path(dirfd, &whole)?;
         return links::into_mount(p, whole, true, &mut 0).ok()?.inside();
     }
-    let whole = resolve::kernel_path(dirfd, path)?;
+    let whole = magic::kernel_path(dirfd, path)?;
     match links::into_mount(p, whole, follow, &mut 0).ok()? {
         Way::Into(path) => CString::new(path).ok(),
         // the directory exists (or does not) without us: remember that for a moment

@@ -2,6 +2,7 @@
 //!
 //! A file whose last name goes while it is open here keeps its object under a hidden name
 //! ([`crate::ops::hidden`]); a directory keeps its last attributes only.
+use crate::magic;
 use crate::node::{Gone, Node};
 use crate::ops::hidden;
 use crate::ops::outside::{self, Side};
@@ -181,7 +182,7 @@ pub fn readlinkat(p: &'static Process, a: [i64; 6]) -> Op<i64> {
         empty: true,
         ..Options::new(Follow::No)
     };
-    let text = match resolve::magic(p, path.to_bytes()) {
+    let text = match magic::magic(p, path.to_bytes()) {
         Some((node, rest)) if rest >= path.to_bytes().len() => shown_path(&node)?,
         _ => match resolve::lookup_path(p, a[0], path.to_bytes(), &options)? {
             Located::Outside(path) => return outside::at(libc::SYS_readlinkat, &path, 0, a),

@@ -21,9 +21,9 @@ const RACES: usize = 20;
 
 /// `openat(dirfd, path, flags, mode)`
 pub fn openat(p: &'static Process, a: [i64; 6]) -> Op<i64> {
-    let path = user::path(a[1])?;
+    let mut buffer = user::PathBuffer::new();
     // unknown flags are ignored, as by the kernel
-    open(p, a[0], path.to_bytes(), a[2] as i32, a[3] as u32, 0)
+    open(p, a[0], buffer.copy(a[1])?, a[2] as i32, a[3] as u32, 0)
 }
 
 /// `openat2(dirfd, path, how, size)`

@@ -1,5 +1,6 @@
 //! Calls whose path led out of our mounts: made on the kernel's own path for the rest.
 use crate::links::{self, Way};
+use crate::magic;
 use crate::process::Process;
 use crate::resolve::{self, Target};
 use crate::{call, fail, kernel, ownfd, user, Errno, Op, Reject};
@@ -71,7 +72,10 @@ fn kernel_side(p: &'static Process, dirfd: i64, ptr: i64, path: Option<CString>)
         Some(path) => (i64::from(libc::AT_FDCWD), path),
         None => (dirfd, user::path(ptr)?),
     };
-    if let Some(whole) = resolve::kernel_path(dirfd, path.to_bytes()) {
+    if path.is_empty() {
+        return fail(Errno::ENOENT);
+    }
+    if let Some(whole) = magic::kernel_path(dirfd, path.to_bytes()) {
         if let Way::Into(inside) = links::into_mount(p, whole, false, &mut 0)? {
             return Ok(Side::Ours(resolve::parent_of(p, dirfd, &inside)?));
         }

@@ -26,6 +26,19 @@ fn object(located: &Located) -> Op<&Object> {
     }
 }
 
+/// The f forms refuse `O_PATH`.
+fn find(p: &'static Process, a: [i64; 6], options: &Options) -> Op<Located> {
+    let flags = if options.empty {
+        libc::AT_EMPTY_PATH
+    } else {
+        0
+    };
+    if resolve::is_descriptor(a[0], a[1], flags) {
+        p.fds.get_data(a[0] as i32)?;
+    }
+    resolve::lookup(p, a[0], a[1], options)
+}
+
 /// Copies the name: `ERANGE` for an empty or too long one.
 fn name(ptr: i64) -> Result<CString, Errno> {
     let name = user::string(ptr, 256, Errno::ERANGE)?;
@@ -81,7 +94,7 @@ fn give(value: &[u8], buf: i64, size: usize) -> Op<i64> {
 /// `getxattrat(dirfd, path, name, value, size, flags)`
 pub fn getxattrat(p: &'static Process, a: [i64; 6]) -> Op<i64> {
     let flags = a[5] as i32;
-    let located = resolve::lookup(p, a[0], a[1], &Options::from_flags(flags))?;
+    let located = find(p, a, &Options::from_flags(flags))?;
     if let Located::Outside(path) = located {
         let numbers = [libc::SYS_getxattr, libc::SYS_lgetxattr];
         return elsewhere(numbers, &path, flags, [a[2], a[3], a[4], 0]);
@@ -96,7 +109,7 @@ pub fn setxattrat(p: &'static Process, a: [i64; 6]) -> Op<i64> {
     let flags = a[5] as i32;
     let options = Options::from_flags(flags).fresh();
     let set = flags & !(libc::AT_SYMLINK_NOFOLLOW | libc::AT_EMPTY_PATH);
-    let located = resolve::lookup(p, a[0], a[1], &options)?;
+    let located = find(p, a, &options)?;
     if let Located::Outside(path) = located {
         let numbers = [libc::SYS_setxattr, libc::SYS_lsetxattr];
         return elsewhere(numbers, &path, flags, [a[2], a[3], a[4], i64::from(set)]);
@@ -126,7 +139,7 @@ pub fn setxattrat(p: &'static Process, a: [i64; 6]) -> Op<i64> {
 /// `listxattrat(dirfd, path, list, size, flags)`
 pub fn listxattrat(p: &'static Process, a: [i64; 6]) -> Op<i64> {
     let flags = a[4] as i32;
-    let located = resolve::lookup(p, a[0], a[1], &Options::from_flags(flags))?;
+    let located = find(p, a, &Options::from_flags(flags))?;
     if let Located::Outside(path) = located {
         let numbers = [libc::SYS_listxattr, libc::SYS_llistxattr];
         return elsewhere(numbers, &path, flags, [a[2], a[3], 0, 0]);
@@ -144,7 +157,7 @@ pub fn listxattrat(p: &'static Process, a: [i64; 6]) -> Op<i64> {
 /// `removexattrat(dirfd, path, name, flags)`
 pub fn removexattrat(p: &'static Process, a: [i64; 6]) -> Op<i64> {
     let flags = a[3] as i32;
-    let located = resolve::lookup(p, a[0], a[1], &Options::from_flags(flags).fresh())?;
+    let located = find(p, a, &Options::from_flags(flags).fresh())?;
     if let Located::Outside(path) = located {
         let numbers = [libc::SYS_removexattr, libc::SYS_lremovexattr];
         return elsewhere(numbers, &path, flags, [a[2], 0, 0, 0]);

@@ -1,0 +1,81 @@
+//! Names that are not resolved by text: the magic links of /proc and /dev (proc(5)) to descriptors
+//! and directories of ours, which the kernel would follow to a placeholder; and the kernel's own
+//! names for its descriptors.
+use crate::filter;
+use crate::mount::{components, fd_path};
+use crate::node::Node;
+use crate::ownfd;
+use crate::process::Process;
+use std::sync::Arc;
+
+/// `/proc/self/fd/N`, `/proc/<own pid>/fd/N`, `/proc/thread-self/fd/N`, `/dev/fd/N`, `/dev/stdin`
+/// and the like where the descriptor is ours; `/proc/self/cwd` where the directory is. The
+/// second value is where the rest of the path begins.
+pub fn magic(p: &'static Process, path: &[u8]) -> Option<(Arc<Node>, usize)> {
+    let (mut names, mut depth) = ([&b""[..]; 8], 0usize);
+    for (start, end) in components(path) {
+        match &path[start..end] {
+            b"." => continue,
+            b".." => {
+                depth = depth.saturating_sub(1);
+                continue;
+            }
+            name => *names.get_mut(depth)? = name,
+        }
+        depth += 1;
+        if depth == 1 && !matches!(names[0], b"proc" | b"dev") {
+            return None;
+        }
+        let fd = match &names[..depth] {
+            [b"dev", b"stdin"] => Some(0),
+            [b"dev", b"stdout"] => Some(1),
+            [b"dev", b"stderr"] => Some(2),
+            [b"dev", b"fd", n] => number(n),
+            [b"proc", who, b"fd", n] if is_self(who) => number(n),
+            [b"proc", who, b"task", _, b"fd", n] if is_self(who) => number(n),
+            [b"proc", who, b"cwd"] if is_self(who) => return Some((p.cwd.node()?, end)),
+            _ => continue,
+        };
+        return Some((p.fds.get(fd?).ok()?.node.clone(), end));
+    }
+    None
+}
+
+fn number(text: &[u8]) -> Option<i32> {
+    let digits = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+    digits
+        .then(|| std::str::from_utf8(text).ok()?.parse().ok())
+        .flatten()
+}
+
+fn is_self(who: &[u8]) -> bool {
+    matches!(who, b"self" | b"thread-self") || number(who).is_some_and(is_own_pid)
+}
+
+fn is_own_pid(pid: i32) -> bool {
+    // SAFETY: no arguments.
+    let own = unsafe { crate::call!(SYS_getpid) };
+    own == Ok(i64::from(pid))
+}
+
+/// The kernel's absolute path of `path` as seen from `dirfd`, by text.
+pub(crate) fn kernel_path(dirfd: i64, path: &[u8]) -> Option<Vec<u8>> {
+    if path.first() == Some(&b'/') {
+        return Some(path.to_vec());
+    }
+    let mut base = match dirfd as i32 {
+        libc::AT_FDCWD => crate::cwd::kernel_cwd()?,
+        fd if filter::fd_is(fd) == filter::KERNEL => {
+            let st = ownfd::stat_of(fd).ok()?;
+            (st.st_mode & libc::S_IFMT == libc::S_IFDIR).then_some(())?;
+            fd_path(fd)?
+        }
+        _ => return None,
+    };
+    if base.first() != Some(&b'/') {
+        return None;
+    }
+    base.push(b'/');
+    base.extend_from_slice(path);
+    Some(base)
+}
