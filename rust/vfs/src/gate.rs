@@ -18,9 +18,9 @@ pub(crate) fn new_image() {
     IMAGE.fetch_add(1, Ordering::SeqCst);
 }
 
-/// True if this process began with an exec, not as a copy of another.
-pub(crate) fn is_first_image() -> bool {
-    IMAGE.load(Ordering::Relaxed) == 1
+/// The number of this image: 1 if the process began with an exec, not as a copy of another.
+pub(crate) fn image() -> u32 {
+    IMAGE.load(Ordering::Relaxed)
 }
 
 /// A value behind such a lock.

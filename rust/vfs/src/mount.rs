@@ -6,11 +6,12 @@
 use crate::call;
 use crate::dcache::now_ms;
 use crate::filter::{pil_filter, Prefix};
+use crate::gate::{self, Guarded};
 use crate::node::Node;
 use crate::permission::Mode;
 use crate::process::Process;
 use crate::Errno;
-use dfs::{Access, Client, Filesystem};
+use dfs::{Access, Client, Filesystem, Handles};
 use once_cell::sync::OnceCell;
 use std::ffi::{CStr, CString};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -57,11 +58,17 @@ pub struct Mount {
     starting: AtomicI64,
     given_up: AtomicBool,
     hidden: OnceCell<Arc<Node>>,
+    /// Handles the image before this one left, until the first use.
+    offered: Guarded<Option<Handles>>,
+    /// Our handles as bytes, for the programs started from here.
+    exported: OnceCell<Option<Handles>>,
 }
 
 struct Up {
     fs: Arc<Filesystem>,
     root: Arc<Node>,
+    /// The image that connected.
+    image: u32,
 }
 
 impl Mount {
@@ -77,6 +84,8 @@ impl Mount {
             starting: AtomicI64::new(0),
             given_up: AtomicBool::new(false),
             hidden: OnceCell::new(),
+            offered: Guarded::new(None),
+            exported: OnceCell::new(),
         }
     }
 
@@ -96,6 +105,19 @@ impl Mount {
     /// True once the first use has succeeded.
     pub fn is_up(&self) -> bool {
         self.up.get().is_some()
+    }
+
+    /// Handles of an earlier image of this user, tried before a connect of our own.
+    pub fn offer(&self, handles: Handles) {
+        *self.offered.lock() = Some(handles);
+    }
+
+    /// Our handles for another program. `None` before the first use, and in a fork child whose
+    /// parent was not asked before the fork: there they would first cost a re-attach.
+    pub fn handles(&self) -> Option<&Handles> {
+        let up = self.up.get()?;
+        let may = || (up.image == gate::image()).then(|| up.fs.export_handles().ok());
+        self.exported.get_or_init(|| may().flatten()).as_ref()
     }
 
     /// True if the kernel serves this mount for good: dfuse is there and our first try failed.
@@ -194,8 +216,11 @@ impl Mount {
         };
         let client = start_client()
             .map_err(|e| self.report(e, &pool, &cont, "cannot start the DAOS client"))?;
-        let fs = Filesystem::connect(client, &pool, &cont)
-            .map_err(|e| self.report(e, &pool, &cont, reason(e)))?;
+        let fs = match self.import(client, &pool, &cont) {
+            Some(fs) => fs,
+            None => Filesystem::connect(client, &pool, &cont)
+                .map_err(|e| self.report(e, &pool, &cont, reason(e)))?,
+        };
         let object = fs
             .root()
             .reopen(if fs.is_read_only() {
@@ -209,7 +234,15 @@ impl Mount {
         if let Ok(attr) = root.object.attr() {
             root.permissions.set(Mode::from(&attr));
         }
-        Ok(Up { fs, root })
+        let image = gate::image();
+        Ok(Up { fs, root, image })
+    }
+
+    /// The offered handles, if they live; it is no error if they do not.
+    fn import(&self, client: &Arc<Client>, pool: &CStr, cont: &CStr) -> Option<Arc<Filesystem>> {
+        let mut handles = self.offered.lock().take()?;
+        handles.names = Some((pool.to_owned(), cont.to_owned()));
+        Filesystem::import_handles(client, &handles).ok()
     }
 
     /// One line, then the errno programs see.

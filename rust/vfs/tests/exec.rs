@@ -141,6 +141,9 @@ fn image() {
 fn descriptors_pass(p: &'static Process) {
     let fd = run::file(p, "/dfs/f", b"hello");
     let other = run::file(p, "/dfs/g", b"xyzabc");
+    let connects = || pil4dfs_embedded::test_store().calls("daos_pool_connect");
+    let before = connects();
+    assert!(before > 0);
     assert_eq!(sys(p, op::lseek, &[other, 3, 0]), 3);
     let child = fork(p, || {
         dup2(p, fd, 20);
@@ -153,6 +156,8 @@ fn descriptors_pass(p: &'static Process) {
         again(p, "write")
     });
     assert_eq!(child.wait(), 0);
+    // It used the handles it was given.
+    assert_eq!(connects(), before);
     // The description is one: the parent goes on where the program ended.
     assert_eq!(sys(p, op::lseek, &[fd, 0, 1]), 11);
     assert_eq!(pread(p, fd, 20, 0), b"hello world");

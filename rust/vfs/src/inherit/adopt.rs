@@ -12,7 +12,7 @@ use crate::ownfd::{self, OwnFd};
 use crate::process::Process;
 use crate::resolve::{self, Follow, Located, Options};
 use crate::{call, Errno, Reject};
-use dfs::Kind;
+use dfs::{Handles, Kind};
 use std::collections::HashMap;
 use std::ffi::CString;
 use std::sync::Arc;
@@ -57,6 +57,7 @@ fn take(p: &'static Process, manifest: &Manifest) -> usize {
     if is_file(fd, dev, ino) && !slot::attach(fd) {
         log::warn!("the slot table of the program before this one cannot be used");
     }
+    offer_handles(p, manifest);
     let same_process = manifest.pid == identity::getpid();
     if same_process {
         give_back(manifest);
@@ -65,6 +66,23 @@ fn take(p: &'static Process, manifest: &Manifest) -> usize {
     let taken = take_descriptors(p, manifest, same_process);
     restore_cwd(p, manifest);
     taken
+}
+
+/// The handles of mounts both images know.
+fn offer_handles(p: &'static Process, manifest: &Manifest) {
+    for m in &manifest.mounts {
+        if let Some(mount) = p.mounts.at(&m.point).filter(|at| at.hash() == m.hash) {
+            mount.offer(Handles {
+                pool: m.pool.clone(),
+                cont: m.cont.clone(),
+                dfs: m.dfs.clone(),
+                read_only: m.read_only,
+                balanced: m.balanced,
+                ordinal: m.ordinal,
+                names: None,
+            });
+        }
+    }
 }
 
 /// The references of descriptors that closed at the exec.

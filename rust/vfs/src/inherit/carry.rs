@@ -2,10 +2,11 @@
 //! description of the placeholder of its own, whose position is generation and slot - which outlives
 //! dup, fork and programs that never heard of us. The [`Manifest`] describes the slots.
 //! Everything is put back when the exec fails ([`Carry`] is dropped); a success never returns.
-use super::manifest::{Description, Manifest};
+use super::manifest::{Description, Manifest, Mounted};
 use super::{identity, in_shared_child};
 use crate::fd::{placeholder, slot};
 use crate::file::OpenFile;
+use crate::mount::Mount;
 use crate::ownfd::OwnFd;
 use crate::process::Process;
 use crate::{call, filter, ownfd, Errno};
@@ -23,7 +24,7 @@ pub fn is_needed(p: &'static Process) -> bool {
     let mut ours = p.cwd.path().is_some();
     ours |= (0..filter::end()).any(|fd| filter::fd_is(fd) == filter::OURS);
     p.locks.each(&mut |_, _, _| ours = true);
-    ours
+    ours || p.mounts.iter().any(Mount::is_up)
 }
 
 impl Carry {
@@ -47,6 +48,7 @@ impl Carry {
             p.locks
                 .each(&mut |mount, oid, fd| manifest.shadows.push((mount, oid, fd.raw())));
         }
+        manifest.mounts = p.mounts.iter().filter_map(mounted).collect();
         if manifest.is_empty() {
             return Ok(None);
         }
@@ -180,7 +182,7 @@ fn describe(file: &OpenFile, slot: (u32, u32)) -> Description {
         .last_path()
         .map_or(Vec::new(), |(path, _)| path.into_bytes());
     // In a fork child the handle's bytes would first cost a re-attach; there the path must do.
-    let blob = if node.is_gone() && crate::gate::is_first_image() {
+    let blob = if node.is_gone() && crate::gate::image() == 1 {
         node.object.export().unwrap_or_default()
     } else {
         Vec::new()
@@ -194,6 +196,21 @@ fn describe(file: &OpenFile, slot: (u32, u32)) -> Description {
         blob,
         locks: file.locks.export(),
     }
+}
+
+/// The handles of a mount in use: they stay valid, and the new program need not connect.
+fn mounted(mount: &'static Mount) -> Option<Mounted> {
+    let handles = mount.handles()?;
+    Some(Mounted {
+        point: mount.point.as_bytes().to_vec(),
+        hash: mount.hash(),
+        pool: handles.pool.clone(),
+        cont: handles.cont.clone(),
+        dfs: handles.dfs.clone(),
+        read_only: handles.read_only,
+        balanced: handles.balanced,
+        ordinal: handles.ordinal,
+    })
 }
 
 fn keep_over_exec(fd: i32, keep: bool) {

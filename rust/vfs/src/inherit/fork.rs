@@ -14,6 +14,10 @@ pub fn fork_prepare(p: &'static Process) {
     identity::start();
     overlay::sweep();
     share_descriptions(p);
+    // Made while it is cheap: the child's programs will want them.
+    for mount in p.mounts.iter() {
+        let _ = mount.handles();
+    }
     p.fds.fork_prepare();
     p.names_hold();
 }

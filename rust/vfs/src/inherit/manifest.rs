@@ -6,7 +6,7 @@ use crate::{ownfd, Errno};
 use dfs::ObjectId;
 
 const MAGIC: u64 = 0x5049_4c45_5845_4331;
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// A manifest larger than this is nobody's.
 const MAX_BYTES: i64 = 64 << 20;
 const SEALS: i32 = libc::F_SEAL_WRITE | libc::F_SEAL_GROW | libc::F_SEAL_SHRINK | libc::F_SEAL_SEAL;
@@ -32,6 +32,29 @@ pub struct Manifest {
     pub closed: Vec<(u32, u32)>,
     /// Shadows of objects the process may hold record locks on: mount, object, descriptor.
     pub shadows: Vec<(u64, ObjectId, i32)>,
+    /// Mounts in use.
+    pub mounts: Vec<Mounted>,
+}
+
+/// The handles of one mount.
+#[derive(Default, PartialEq, Debug)]
+pub struct Mounted {
+    /// Mount point.
+    pub point: Vec<u8>,
+    /// Which container that is ([`crate::mount::Mount::hash`]).
+    pub hash: u64,
+    /// The pool's handle as bytes.
+    pub pool: Vec<u8>,
+    /// The container's handle as bytes.
+    pub cont: Vec<u8>,
+    /// The file system's handle as bytes.
+    pub dfs: Vec<u8>,
+    /// Nothing may be changed through them.
+    pub read_only: bool,
+    /// Mounted in balanced mode.
+    pub balanced: bool,
+    /// The container's number in inode numbers.
+    pub ordinal: u64,
 }
 
 /// One open file description.
@@ -92,6 +115,7 @@ impl Manifest {
             && self.descriptions.is_empty()
             && self.closed.is_empty()
             && self.shadows.is_empty()
+            && self.mounts.is_empty()
     }
 
     fn encode(&self) -> Vec<u8> {
@@ -138,6 +162,17 @@ impl Manifest {
             w.u64(oid.hi);
             w.i32(*fd);
         }
+        w.u32(self.mounts.len() as u32);
+        for m in &self.mounts {
+            w.bytes(&m.point);
+            w.u64(m.hash);
+            w.bytes(&m.pool);
+            w.bytes(&m.cont);
+            w.bytes(&m.dfs);
+            w.u32(m.read_only.into());
+            w.u32(m.balanced.into());
+            w.u64(m.ordinal);
+        }
         w.0
     }
 
@@ -181,6 +216,18 @@ impl Manifest {
                 hi: r.u64()?,
             };
             m.shadows.push((mount, oid, r.i32()?));
+        }
+        for _ in 0..r.u32()? {
+            m.mounts.push(Mounted {
+                point: r.bytes()?,
+                hash: r.u64()?,
+                pool: r.bytes()?,
+                cont: r.bytes()?,
+                dfs: r.bytes()?,
+                read_only: r.u32()? != 0,
+                balanced: r.u32()? != 0,
+                ordinal: r.u64()?,
+            });
         }
         r.0.is_empty().then_some(m)
     }
@@ -255,6 +302,16 @@ mod tests {
             }],
             closed: vec![(4, 1)],
             shadows: vec![(11, ObjectId { lo: 1, hi: 2 }, 602)],
+            mounts: vec![Mounted {
+                point: b"/dfs".to_vec(),
+                hash: 5,
+                pool: vec![1],
+                cont: vec![2, 3],
+                dfs: vec![4],
+                read_only: true,
+                balanced: false,
+                ordinal: 1,
+            }],
         }
     }
 

@@ -3,7 +3,7 @@
 //! on the node, named after object, modification time and size) for a large one.
 use crate::node::Node;
 use crate::ownfd::{self, OwnFd};
-use crate::{call, lock, rundir, Errno};
+use crate::{call, rundir, Errno};
 use dfs::Attr;
 use std::ffi::CString;
 
@@ -31,7 +31,7 @@ pub fn stage(node: &Node, attr: &Attr) -> Result<OwnFd, Errno> {
 pub fn shared(node: &Node, attr: &Attr) -> Result<CString, Errno> {
     rundir::subdirectory("programs")?;
     let s = &attr.stat;
-    let mount = lock::mount_hash(node.mount);
+    let mount = node.mount.hash();
     let name = format!(
         "programs/{mount:016x}.{:x}.{:x}.{:x}.{:x}.{:x}",
         node.oid.hi, node.oid.lo, s.st_mtime, s.st_mtime_nsec, s.st_size

@@ -15,14 +15,13 @@ pub use description::Description;
 pub use record::Locks;
 pub use wait::{set_pending, wait};
 
-use crate::mount::Mount;
 use crate::node::Node;
 use crate::ownfd::OwnFd;
 use crate::Errno;
 
 /// Where an object's byte is in a common file: 62 bits that all processes compute alike.
 fn byte_of(node: &Node) -> i64 {
-    (mix(mix(mount_hash(node.mount), node.oid.hi), node.oid.lo) >> 2) as i64
+    (mix(mix(node.mount.hash(), node.oid.hi), node.oid.lo) >> 2) as i64
 }
 
 /// Takes the object's byte of a common file for the description `file`, without waiting.
@@ -34,20 +33,8 @@ pub fn claim_byte(file: &OwnFd, node: &Node) -> Result<(), Errno> {
 
 /// The name of an object's shadow file.
 fn shadow_name(node: &Node) -> String {
-    let mount = mount_hash(node.mount);
+    let mount = node.mount.hash();
     format!("locks/{mount:016x}.{:x}.{:x}", node.oid.hi, node.oid.lo)
-}
-
-/// What processes agree on about a container: its names, or where it is mounted.
-pub(crate) fn mount_hash(mount: &Mount) -> u64 {
-    let text = |seed, s: &std::ffi::CStr| {
-        let bytes = s.to_bytes().iter();
-        bytes.fold(seed, |h, b| mix(h, u64::from(*b) + 1))
-    };
-    match mount.names() {
-        Some((pool, container)) => text(text(1, pool), container),
-        None => text(2, &mount.point),
-    }
 }
 
 fn mix(seed: u64, value: u64) -> u64 {

@@ -2,7 +2,7 @@
 //! shadow file. The process owns the former through one descriptor of the shadow, which goes -
 //! and with it, as POSIX has it, every lock - when any descriptor of the object is closed.
 use super::append::{Append, Appends};
-use super::{fcntl_lock, mount_hash, range, shadow_name, wait, READ, UNLOCK, WRITE};
+use super::{fcntl_lock, range, shadow_name, wait, READ, UNLOCK, WRITE};
 use crate::file::OpenFile;
 use crate::gate::Guarded;
 use crate::node::Node;
@@ -69,7 +69,7 @@ impl Locks {
         if self.count.load(Ordering::Relaxed) == 0 || inherit::in_shared_child() {
             return;
         }
-        let mount = mount_hash(node.mount);
+        let mount = node.mount.hash();
         let mut shadows = self.shadows.lock();
         let at = shadows
             .iter()
@@ -117,7 +117,7 @@ impl Locks {
     }
 
     fn holds(&self, node: &Node) -> bool {
-        let mount = mount_hash(node.mount);
+        let mount = node.mount.hash();
         let shadows = self.shadows.lock();
         shadows
             .iter()
@@ -125,7 +125,7 @@ impl Locks {
     }
 
     fn shadow(&self, node: &Node, kind: i16) -> Result<Option<i32>, Errno> {
-        let mount = mount_hash(node.mount);
+        let mount = node.mount.hash();
         let mut shadows = self.shadows.lock();
         let known = shadows
             .iter()
