@@ -64,7 +64,10 @@ pub fn reserve() -> Result<(), Errno> {
     if !pil_filter.fds.load(Ordering::Acquire).is_null() {
         return Ok(());
     }
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
     // SAFETY: the kernel fills the struct.
     unsafe { call!(SYS_prlimit64, 0, libc::RLIMIT_NOFILE, 0, &raw mut limit) }?;
     let len = limit.rlim_max.clamp(1 << 20, 1 << 30);
@@ -73,7 +76,9 @@ pub fn reserve() -> Result<(), Errno> {
     // SAFETY: a new anonymous mapping.
     let map = unsafe { call!(SYS_mmap, 0, len, prot, flags, -1, 0) }?;
     pil_filter.nfds.store(len as u32, Ordering::Release);
-    pil_filter.fds.store(map as usize as *mut AtomicU8, Ordering::Release);
+    pil_filter
+        .fds
+        .store(map as usize as *mut AtomicU8, Ordering::Release);
     Ok(())
 }
 

@@ -7,9 +7,11 @@
 //! overlay of [`inherit`] and are seen by it alone.
 mod array;
 pub mod hidden;
+mod mutation;
 pub mod number;
 pub mod placeholder;
 pub mod slot;
+mod slots;
 
 pub use hidden::hide;
 pub use number::Numbering;
@@ -18,6 +20,7 @@ pub use slot::{Identity, Slot};
 use crate::file::OpenFile;
 use crate::{filter, inherit, Errno, Op, Reject};
 use array::Array;
+use mutation::Mutations;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::Arc;
 
@@ -49,7 +52,7 @@ impl Table {
             high: Array::new(),
             high_hint: AtomicU32::new(0),
             high_end: AtomicU32::new(0),
-            mutations: Mutations(AtomicU32::new(0)),
+            mutations: Mutations::new(),
             forks: AtomicU32::new(0),
             stale: AtomicU64::new(0),
         })
@@ -252,7 +255,7 @@ impl Table {
     /// Lets changes in again after a fork, in the child: whoever was at one does not exist here. The
     /// entries' own locks belong to the parent's image and are free.
     pub fn reset_locks_after_fork(&self) {
-        self.mutations.0.store(0, Ordering::Release);
+        self.mutations.reset();
     }
 
     /// After a fork that failed, in the parent: gives the child's references back. Instead of
@@ -362,60 +365,4 @@ fn nobodys(fd: i32) -> Reject {
     } else {
         Reject::NotOurs
     }
-}
-
-/// Who is changing a number; a fork waits for them and keeps new ones out, so that the child never
-/// sees half of a change. Never held while DAOS is called.
-struct Mutations(AtomicU32);
-
-const FORKING: u32 = 1 << 31;
-
-struct Mutation<'a>(&'a Mutations);
-
-impl Mutations {
-    fn enter(&self) -> Mutation<'_> {
-        let another = |n: u32| (n & FORKING == 0).then_some(n + 1);
-        while self
-            .0
-            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, another)
-            .is_err()
-        {
-            yield_now();
-        }
-        Mutation(self)
-    }
-
-    /// Waits at most about a second: a `vfork` child killed in mid-change never leaves.
-    fn close(&self) {
-        self.0.fetch_or(FORKING, Ordering::AcqRel);
-        for _ in 0..10_000 {
-            if self.0.load(Ordering::Acquire) == FORKING {
-                return;
-            }
-            yield_now();
-        }
-    }
-
-    fn open(&self) {
-        self.0.fetch_and(!FORKING, Ordering::AcqRel);
-    }
-}
-
-impl Drop for Mutation<'_> {
-    fn drop(&mut self) {
-        let less = |n: u32| (n & !FORKING > 0).then(|| n - 1);
-        let _ = self
-            .0
-             .0
-            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, less);
-    }
-}
-
-fn yield_now() {
-    let pause = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 50_000,
-    };
-    // SAFETY: sleeps.
-    let _ = unsafe { crate::call!(SYS_nanosleep, &raw const pause, 0) };
 }
