@@ -48,15 +48,15 @@ pub fn openat2(p: &'static Process, a: [i64; 6]) -> Op<i64> {
         | 0o100_000;
     const SIZE: usize = 24;
     let path = user::path(a[1])?;
-    // whose call is it? before any other error is ours to give; in a root of its own an absolute
-    // path is as ours as the descriptor
+    // whose call is it? before any other error is ours to give (in a root of its own an absolute
+    // path is as ours as the descriptor, and beneath it nothing leads outside)
     let size = a[3] as usize;
     let wanted = match size {
         0..SIZE => 0,
         _ => user::get::<[u64; 3]>(a[2]).map_or(0, |how| how[2]),
     };
     let options = Options {
-        resolve: wanted & resolve::IN_ROOT,
+        resolve: wanted,
         ..Options::new(Follow::No)
     };
     match resolve::lookup_path(p, a[0], path.to_bytes(), &options) {
