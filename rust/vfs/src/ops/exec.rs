@@ -20,6 +20,9 @@ use std::sync::Arc;
 /// Scripts may be run by scripts: this many in a row (the kernel's limit).
 const NESTED: usize = 5;
 
+/// Milliseconds a staged copy may be busy.
+const BUSY: usize = 100;
+
 /// What the kernel is to run.
 enum Program {
     /// A path of the kernel's, as the application gave it.
@@ -274,7 +277,24 @@ fn run(
             log::error!("a mapped file could not be written back before an exec: {e}");
         }
     }
-    Ok(kernel_exec(program, argv, envp))
+    // Somebody's fork in the middle of the staging still has the copy open for writing.
+    for _ in 0..BUSY {
+        match kernel_exec(program, argv, envp) {
+            Errno::ETXTBSY if matches!(program, Program::Staged(_)) => pause(),
+            error => return Ok(error),
+        }
+    }
+    Ok(Errno::ETXTBSY)
+}
+
+/// A millisecond.
+fn pause() {
+    let time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 1_000_000,
+    };
+    // SAFETY: the kernel reads the struct.
+    let _ = unsafe { call!(SYS_nanosleep, &raw const time, 0) };
 }
 
 /// The search path for a program of the kernel's, when the caller's leads into a mount.

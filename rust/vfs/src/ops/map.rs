@@ -160,7 +160,7 @@ fn check_size(
     let size = file.node.object.size()?;
     if size.saturating_sub(offset).min(len) > p.mappings.limit() {
         log::warn!(
-            "mmap of {len} bytes of a DAOS file refused: more than PIL4DFS_MMAP_MAX ({})",
+            "mmap of {len} bytes of a DAOS file refused: at most {} bytes are read at once",
             p.mappings.limit()
         );
         return Err(Errno::ENODEV);
