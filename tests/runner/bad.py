@@ -123,7 +123,7 @@ COMMANDS = {
     "no-command": ([], 2),
     "unknown-command": (["frobnicate"], 2),
     "run-without-program": (["run", "--embedded", "STORE", "--pool", "pool", "--cont", "cont", "--mount", "/dfs"], 2),
-    "run-unknown-option": (["run", "--frobnicate", "--", "true"], 2),
+    "unknown-option": (["--frobnicate"], 2),
     "run-missing-program": (
         ["run", "--embedded", "STORE", "--pool", "pool", "--cont", "cont", "--mount", "/dfs", "--", "/nonexistent/x"],
         127,

@@ -5,7 +5,7 @@ import fnmatch
 import glob
 import os
 
-from . import apps, bad, base, bypass, conform, history, lint, rust, transparency
+from . import apps, bad, base, bypass, conform, fault, history, lint, rust, transparency
 
 
 @dataclasses.dataclass
@@ -38,5 +38,6 @@ ALL = [
     Suite("apps", apps.tests),
     Suite("history", history.tests),
     Suite("bypass", bypass.tests),
+    Suite("fault", fault.tests),
     Suite("bad", bad.tests),
 ]
