@@ -52,6 +52,14 @@ static int as_helper(int argc, char **argv)
 		return pread(fd, buf, 6, 0) == 6 && !memcmp(buf, "hidden", 6)
 			       ? 0
 			       : 20;
+	if (strcmp(what, "nameless") == 0) {
+		struct stat st;
+
+		if (fstat(fd, &st) != 0 || st.st_nlink != 0)
+			return 23;
+		return write(fd, "more", 4) == 4 && ftruncate(fd, 2) == 0 ? 0
+									  : 24;
+	}
 	if (strcmp(what, "dir") == 0)
 		return openat(fd, "f", O_RDONLY) >= 0 ? 0 : 21;
 	if (strcmp(what, "lowest") == 0)
@@ -85,6 +93,30 @@ static void helper(const char *what, int fd, const char *more)
 	command.argv[2] = number;
 	command.argv[3] = (char *)more;
 	CHECK_CHILD(executes, &command);
+}
+
+static void removed_working_directory(void *arg)
+{
+	char *argv[] = {"/bin/sh", "-c", arg, NULL};
+
+	MUST(mkdir(t_at("gone"), 0755));
+	MUST(chdir(t_at("gone")));
+	MUST(rmdir(t_at("gone")));
+	execv(argv[0], argv);
+	t_fail(T_HERE, "execv: %s", strerror(errno));
+}
+
+/* A removed working directory stays removed in the next program. */
+static void from_nowhere(void)
+{
+	char script[2 * PATH_MAX];
+
+	snprintf(script, sizeof(script),
+		 "/bin/pwd > %s 2> /dev/null && exit 1; ! touch x 2> /dev/null",
+		 t_at("out"));
+	CHECK_CHILD(removed_working_directory, script);
+	CHECK_EQ(t_size(t_at("out")), 0);
+	CHECK(!t_exists(t_at("gone")));
 }
 
 static void descriptor_goes_along(void)
@@ -171,6 +203,25 @@ static void unlinked_file(void)
 	MUST(unlink(t_at("f")));
 	helper("@unlinked", fd, NULL);
 	CHECK_OK(close(fd));
+	t_put(t_at("f"), "hidden");
+	fd = MUST(open(t_at("f"), O_RDWR));
+	MUST(unlink(t_at("f")));
+	helper("@nameless", fd, NULL);
+	struct stat st;
+
+	CHECK_OK(fstat(fd, &st));
+	CHECK_EQ(st.st_size, 2);
+	CHECK_EQ(st.st_nlink, 0);
+	/* Renamed over, then exec. */
+	t_put(t_at("old"), "hidden");
+	t_put(t_at("new"), "new");
+	int old = MUST(open(t_at("old"), O_RDONLY));
+
+	MUST(rename(t_at("new"), t_at("old")));
+	helper("@unlinked", old, NULL);
+	CHECK_FILE(t_at("old"), "new");
+	CHECK_OK(close(old));
+	CHECK_OK(close(fd));
 }
 
 /* The program's output redirected, the program not one of ours. */
@@ -255,6 +306,7 @@ static const struct t_case cases[] = {
 	CASE(own_environment),
 	CASE(lowest_number),
 	CASE(failing),
+	CASE(from_nowhere),
 };
 
 int main(int argc, char **argv)

@@ -179,6 +179,97 @@ static void concurrent_writers(void)
 	CHECK_OK(close(shared_fd));
 }
 
-T_MAIN(CASE(one_offset), CASE(writers_in_turn), CASE(status_flags_are_shared),
+static void child_unlinks(void *arg)
+{
+	(void)arg;
+	CHECK_OK(unlink(t_at("f")));
+}
+
+static void child_renames(void *arg)
+{
+	(void)arg;
+	CHECK_OK(rename(t_at("f"), t_at("g")));
+}
+
+static void child_replaces(void *arg)
+{
+	(void)arg;
+	t_put(t_at("new"), "new");
+	CHECK_OK(rename(t_at("new"), t_at("f")));
+}
+
+static void still_there(int fd, nlink_t links)
+{
+	struct stat st;
+	char got[8];
+
+	CHECK_OK(fstat(fd, &st));
+	CHECK_EQ(st.st_nlink, links);
+	CHECK_EQ(st.st_size, 4);
+	CHECK_EQ(pread(fd, got, 8, 0), 4);
+	CHECK_MEM(got, "kept", 4);
+	CHECK_EQ(pwrite(fd, "K", 1, 0), 1);
+	CHECK_OK(ftruncate(fd, 4));
+	CHECK_OK(close(fd));
+}
+
+/* What a child does to the name of a file that its parent has open. */
+static void name_goes_in_a_child(void)
+{
+	t_put(t_at("f"), "kept");
+	int fd = MUST(open(t_at("f"), O_RDWR));
+
+	CHECK_CHILD(child_unlinks, NULL);
+	still_there(fd, 0);
+	t_put(t_at("f"), "kept");
+	fd = MUST(open(t_at("f"), O_RDWR));
+	CHECK_CHILD(child_replaces, NULL);
+	still_there(fd, 0);
+	CHECK_FILE(t_at("f"), "new");
+	t_put(t_at("f"), "kept");
+	fd = MUST(open(t_at("f"), O_RDWR));
+	CHECK_CHILD(child_renames, NULL);
+	still_there(fd, 1);
+	CHECK_FILE(t_at("g"), "Kept");
+}
+
+static void child_removes_directory(void *arg)
+{
+	(void)arg;
+	CHECK_OK(rmdir(t_at("d")));
+}
+
+static void child_replaces_directory(void *arg)
+{
+	(void)arg;
+	CHECK_OK(rmdir(t_at("d")));
+	CHECK_OK(mkdir(t_at("d"), 0755));
+	t_put(t_at("d/of-child"), "x");
+}
+
+/* What the parent remembers of a directory must not outlive it. */
+static void directory_goes_in_a_child(void)
+{
+	struct stat st;
+
+	MUST(mkdir(t_at("d"), 0755));
+	CHECK_ERRNO(stat(t_at("d/f"), &st), ENOENT);
+	CHECK_CHILD(child_removes_directory, NULL);
+	CHECK_ERRNO(open(t_at("d/f"), O_WRONLY | O_CREAT, 0644), ENOENT);
+	CHECK_ERRNO(mkdir(t_at("d/e"), 0755), ENOENT);
+	CHECK_ERRNO(symlink("x", t_at("d/l")), ENOENT);
+	CHECK_ERRNO(rename(t_dir, t_at("d/g")), ENOENT);
+	MUST(mkdir(t_at("d"), 0755));
+	CHECK_ERRNO(stat(t_at("d/f"), &st), ENOENT);
+	CHECK_CHILD(child_replaces_directory, NULL);
+	t_put(t_at("d/of-parent"), "y");
+	CHECK_FILE(t_at("d/of-child"), "x");
+	CHECK_OK(unlink(t_at("d/of-child")));
+	CHECK_OK(unlink(t_at("d/of-parent")));
+	CHECK_OK(rmdir(t_at("d")));
+}
+
+T_MAIN(CASE(name_goes_in_a_child), CASE(directory_goes_in_a_child),
+       CASE(one_offset), CASE(writers_in_turn), CASE(status_flags_are_shared),
        CASE(numbers_are_not), CASE(orphan), CASE(many_children), CASE(nested),
        CASE(concurrent_writers))
