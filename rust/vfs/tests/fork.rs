@@ -136,6 +136,24 @@ fn unannounced_children(p: &'static Process) {
     close(p, fd);
 }
 
+/// Children that end give their references back: slots do not run out.
+fn slots_are_used_again(p: &'static Process) {
+    let slot = || {
+        let fd = file(p, "/dfs/slot", b"x");
+        let index = p.fds.get(fd as i32).map(|f| f.slot.index()).unwrap();
+        let child = fork(p, || {
+            let other = open(p, "/dfs/slot", libc::O_RDONLY);
+            (read(p, other, 1) != b"x").into()
+        });
+        assert_eq!(child.wait(), 0);
+        close(p, fd);
+        index
+    };
+    let first = slot();
+    let highest = (0..50).map(|_| slot()).max().unwrap();
+    assert!(highest <= first + 2, "{first} to {highest}");
+}
+
 #[test]
 fn children() {
     let p = common::process();
@@ -145,4 +163,5 @@ fn children() {
     children_that_share_memory(p);
     unannounced_children(p);
     many_threads_and_forks(p);
+    slots_are_used_again(p);
 }
