@@ -2,11 +2,12 @@
 //! entries of directories only). Each entry says when it was last seen on DAOS; the asker says
 //! how old it may be. Sharded; a lock is held for one map operation only.
 use crate::gate::{Guard, Guarded};
+use crate::hash::{Build, Mix};
 use crate::node::Node;
 use dfs::ObjectId;
 use std::collections::HashMap;
 use std::ffi::CStr;
-use std::hash::{BuildHasher, Hasher, RandomState};
+use std::hash::Hasher;
 use std::sync::Arc;
 
 /// Milliseconds of the monotonic clock, coarse (a few ms), without a system call.
@@ -29,8 +30,7 @@ const SHARD_LIMIT: usize = 4096;
 
 /// The cache of the process.
 pub struct Dcache {
-    shards: [Guarded<HashMap<u64, Vec<Entry>>>; SHARDS],
-    hasher: RandomState,
+    shards: [Guarded<HashMap<u64, Vec<Entry>, Build>>; SHARDS],
     ttl: u64,
 }
 
@@ -61,12 +61,8 @@ impl Default for Dcache {
 impl Dcache {
     /// An empty cache; entries expire after `ttl` milliseconds, 0 turns it off.
     pub fn new(ttl: u64) -> Dcache {
-        let shards = std::array::from_fn(|_| Guarded::new(HashMap::new()));
-        Dcache {
-            shards,
-            hasher: RandomState::new(),
-            ttl,
-        }
+        let shards = std::array::from_fn(|_| Guarded::new(HashMap::default()));
+        Dcache { shards, ttl }
     }
 
     /// The life of an entry in milliseconds.
@@ -75,7 +71,7 @@ impl Dcache {
     }
 
     fn key(&self, parent: &Node, name: &CStr) -> u64 {
-        let mut h = self.hasher.build_hasher();
+        let mut h = Mix::default();
         h.write_u64(parent.oid.lo);
         h.write_u64(parent.oid.hi);
         h.write_usize(mount_of(parent));
@@ -83,7 +79,7 @@ impl Dcache {
         h.finish()
     }
 
-    fn shard(&self, key: u64) -> Guard<'_, HashMap<u64, Vec<Entry>>> {
+    fn shard(&self, key: u64) -> Guard<'_, HashMap<u64, Vec<Entry>, Build>> {
         self.shards[key as usize % SHARDS].lock()
     }
 

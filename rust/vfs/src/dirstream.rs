@@ -5,11 +5,11 @@
 //! hash of each name given are kept, so that seeking back finds the same place even when
 //! entries before it are gone. "." and ".." are cookies 0 and 1.
 use crate::file::OpenFile;
+use crate::hash::Mix;
 use crate::node::Node;
 use crate::process::Process;
 use crate::{fail, Errno, Op};
 use dfs::{DirCursor, Kind};
-use std::collections::hash_map::DefaultHasher;
 use std::ffi::{CStr, CString};
 use std::hash::Hasher;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -63,7 +63,7 @@ fn cookie(batch: usize, index: usize) -> i64 {
 }
 
 fn short_hash(name: &CStr) -> u32 {
-    let mut h = DefaultHasher::new();
+    let mut h = Mix::default();
     h.write(name.to_bytes());
     h.finish() as u32
 }
@@ -209,7 +209,7 @@ fn describe(p: &Process, dir: &Node, name: &CStr) -> Result<Option<(u64, u8)>, E
         return Ok(None);
     }
     if NAMES_ONLY.load(Ordering::Relaxed) {
-        let mut h = DefaultHasher::new();
+        let mut h = Mix::default();
         h.write_u64(dir.oid.lo ^ dir.oid.hi);
         h.write(name.to_bytes());
         return Ok(Some((h.finish() >> 1 | 1, libc::DT_UNKNOWN)));

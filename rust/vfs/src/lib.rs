@@ -18,6 +18,7 @@
 //! ```
 pub mod filter;
 pub mod gate;
+mod hash;
 pub mod kernel;
 mod links;
 pub mod magic;

@@ -4,6 +4,7 @@
 //! renames move it. Directories are kept by the dcache, files by their open descriptions.
 use crate::dcache::now_ms;
 use crate::gate::{Guard, Guarded};
+use crate::hash::Build;
 use crate::mount::Mount;
 use crate::permission::Mode;
 use crate::Errno;
@@ -283,7 +284,7 @@ pub struct NodeIndex {
 
 #[derive(Default)]
 struct Index {
-    nodes: HashMap<(usize, ObjectId), Weak<Node>>,
+    nodes: HashMap<(usize, ObjectId), Weak<Node>, Build>,
     /// Entries at which the dead ones are looked for next.
     limit: usize,
 }

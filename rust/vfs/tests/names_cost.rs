@@ -6,12 +6,12 @@ use std::time::Instant;
 use vfs::catalogue as op;
 
 fn measure(what: &str, mut f: impl FnMut()) -> f64 {
-    const ROUNDS: u32 = 20_000;
+    let rounds = std::env::var("ROUNDS").map_or(20_000, |n| n.parse().unwrap());
     let mut best = f64::MAX;
     for _ in 0..5 {
         let start = Instant::now();
-        (0..ROUNDS).for_each(|_| f());
-        best = best.min(start.elapsed().as_nanos() as f64 / f64::from(ROUNDS));
+        (0..rounds).for_each(|_| f());
+        best = best.min(start.elapsed().as_nanos() as f64 / f64::from(rounds));
     }
     println!("{what:30} {best:8.0} ns");
     best

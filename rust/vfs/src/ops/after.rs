@@ -4,6 +4,7 @@
 use crate::catalogue::{self as op, OpId};
 use crate::dcache::now_ms;
 use crate::gate::Guarded;
+use crate::hash::Mix;
 use crate::links::{self, Way};
 use crate::magic;
 use crate::ops::births;
@@ -11,7 +12,8 @@ use crate::process::Process;
 use crate::resolve::{self, Follow, Options};
 use crate::{fail, ownfd, user, Errno, Op, Reject};
 use std::ffi::CString;
-use std::hash::{DefaultHasher, Hasher};
+use std::hash::Hasher;
+use std::mem::MaybeUninit;
 
 /// The after-step of `op`, called with the general call's arguments and the kernel's answer; gives
 /// what the application gets.
@@ -106,9 +108,7 @@ fn enters(p: &'static Process, dirfd: i64, ptr: i64, follow: bool) -> Option<CSt
     let known = Remembered::key(p, dirfd, base);
     if known.is_some_and(Remembered::has) {
         // the directory leads into no mount: only the last component itself may
-        let mut text = path.to_vec();
-        text.push(0);
-        let link = follow.then(|| last_link(dirfd, &text)).flatten()?;
+        let link = follow.then(|| last_link(dirfd, ptr)).flatten()?;
         let mut whole = match link.first() {
             Some(b'/') => Vec::new(),
             _ => base.to_vec(),
@@ -130,19 +130,14 @@ fn enters(p: &'static Process, dirfd: i64, ptr: i64, follow: bool) -> Option<CSt
     }
 }
 
-fn last_link(dirfd: i64, path: &[u8]) -> Option<Vec<u8>> {
-    let mut buf = [0u8; user::PATH_MAX];
-    // SAFETY: a string with its NUL and a buffer of the stated length.
-    let n = unsafe {
-        crate::call!(
-            SYS_readlinkat,
-            dirfd,
-            path.as_ptr(),
-            buf.as_mut_ptr(),
-            buf.len()
-        )
-    };
-    Some(buf[..n.ok()? as usize].to_vec())
+/// The text of the link at the application's own path.
+fn last_link(dirfd: i64, path: i64) -> Option<Vec<u8>> {
+    let mut buf = MaybeUninit::<[u8; user::PATH_MAX]>::uninit();
+    let (to, size) = (buf.as_mut_ptr(), user::PATH_MAX);
+    // SAFETY: the kernel checks the path; the buffer has the stated length.
+    let n = unsafe { crate::call!(SYS_readlinkat, dirfd, path, to, size) }.ok()?;
+    // SAFETY: the kernel has written n bytes.
+    Some(unsafe { std::slice::from_raw_parts(to.cast::<u8>(), n as usize) }.to_vec())
 }
 
 /// Directories that lead into no mount, by (where the path starts, its text but the last
@@ -155,7 +150,7 @@ static KNOWN: Guarded<[(u64, u64); SLOTS]> = Guarded::new([(0, 0); SLOTS]);
 
 impl Remembered {
     fn key(p: &Process, dirfd: i64, base: &[u8]) -> Option<u64> {
-        let mut h = DefaultHasher::new();
+        let mut h = Mix::default();
         h.write(base);
         if base.first() != Some(&b'/') {
             match dirfd as i32 {
