@@ -19,7 +19,7 @@ cp /bin/echo ./myecho; ./myecho copied echo; "$PWD"/myecho absolute
 mkdir bin; cp /bin/cat bin/mycat; PATH=$PWD/bin:$PATH; mycat hello.sh | wc -l; type -P mycat | sed "s|$PWD|.|"
 echo 'echo no shebang $#' > plain; chmod +x plain; ./plain 1 2
 ./nothere 2>/dev/null; echo "missing $?"; ./bin 2>/dev/null; echo "directory $?"
-find . -name '*.sh' -exec {} found \; 
+find . -name '*.sh' -exec {} found \;
 printf '%s\n' ./*.sh | xargs -I{} sh -c '{} xargs'
 env ./hello.sh env; nice ./hello.sh nice; timeout 5 ./hello.sh timeout
 (exec ./hello.sh exec)

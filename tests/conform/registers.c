@@ -26,12 +26,11 @@ static unsigned long rbx_after, rbp_after, r12_after, r13_after, r14_after,
 #define SAVE(n) "movups %%xmm" #n ", " #n "*64(%[out])\n\t"
 #define LOADY(n) "vmovups " #n "*64(%[in]), %%ymm" #n "\n\t"
 #define SAVEY(n) "vmovups %%ymm" #n ", " #n "*64(%[out])\n\t"
+/* clang-format off */
 #define ALL(OP)                                                                \
-	OP(0)                                                                  \
-	OP(1)                                                                  \
-	OP(2)                                                                  \
-	OP(3) OP(4) OP(5) OP(6) OP(7) OP(8) OP(9) OP(10) OP(11) OP(12) OP(13)  \
-		OP(14) OP(15)
+	OP(0) OP(1) OP(2) OP(3) OP(4) OP(5) OP(6) OP(7)                        \
+	OP(8) OP(9) OP(10) OP(11) OP(12) OP(13) OP(14) OP(15)
+/* clang-format on */
 
 #define XMM_CLOBBERS                                                           \
 	"xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",        \
