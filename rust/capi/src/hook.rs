@@ -1,9 +1,11 @@
-//! Puts the call-site trampolines into libc and ld.so, and takes the census of them at exit:
-//! other libraries patch too (UCX, jemalloc), and a lost site is one we no longer see.
-use crate::boundary::boundary;
+//! Puts the call-site trampolines into libc and ld.so - all that a file call needs, or none - and
+//! takes the census of them at exit: other libraries patch too (UCX, jemalloc), and a lost site is
+//! one we no longer see.
+use crate::sitecache::{self, Cache};
+use crate::{boundary::boundary, config};
 use funchook_sys::module::Module;
-use funchook_sys::patch::{Options, Patcher, StubArea};
-use funchook_sys::sites;
+use funchook_sys::patch::{Options, Patcher, Reason, StubArea};
+use funchook_sys::sites::{self, Refused, Site};
 use std::sync::Mutex;
 
 /// What is patched, and where the stubs lie.
@@ -14,10 +16,19 @@ struct Installed {
 
 static INSTALLED: Mutex<Option<Installed>> = Mutex::new(None);
 
-/// Below this many sites something is wrong with the libc at hand: better off than half served.
-const FEWEST: usize = 60;
+/// Wanted calls that may go unseen: without exit_group's site there is no report at exit; munmap,
+/// madvise and the shared memory calls are left to the libraries that patch them (our own exports
+/// see the program's).
+const TOLERATED: [libc::c_long; 6] = [
+    libc::SYS_exit_group,
+    libc::SYS_munmap,
+    libc::SYS_madvise,
+    libc::SYS_brk,
+    libc::SYS_shmat,
+    libc::SYS_shmdt,
+];
 
-/// Scans libc and ld.so and sends the wanted call sites to `gate`, their stubs going into
+/// Finds the wanted call sites of libc and ld.so and sends them to `gate`, their stubs going into
 /// `len` bytes of our own text at `stubs`. The number of patched sites, or negative: nothing is patched.
 ///
 /// # Safety
@@ -26,29 +37,103 @@ const FEWEST: usize = 60;
 pub unsafe extern "C" fn pil_hook(stubs: *mut u8, len: usize, gate: *const u8) -> i32 {
     boundary(-1, || {
         // SAFETY: the caller reserves the area for this alone.
-        let mut area = unsafe { StubArea::new(stubs, len) };
-        let mut patcher = Patcher::new(Options::default());
-        let wanted = |nr: u32| crate::entry::wants(nr);
+        let area = unsafe { StubArea::new(stubs, len) };
+        let mut hooks = Installed { patcher: Patcher::new(Options::default()), area };
         let modules = Module::of_process();
-        let found: Vec<_> = modules.iter().flat_map(|m| sites::scan(m, &wanted)).collect();
+        let rundir = config::variable("PIL4DFS_RUNDIR").filter(|dir| !dir.is_empty());
+        let cache = Cache::of(&modules, gate as usize, rundir);
+        if let Some(known) = cache.as_ref().and_then(|cache| cache.load(&modules)) {
+            // SAFETY: the gate is the entry layer's.
+            if let Ok(patched) = unsafe { hooks.install(&known, gate) } {
+                return hooks.keep(patched);
+            }
+        }
+        let found = match find(&modules) {
+            Ok(found) => found,
+            Err(refused) => {
+                log::error!(
+                    "call {:?} at {:#x} of this C library cannot be patched ({:?}): interception stays off",
+                    refused.nr,
+                    refused.syscall,
+                    refused.why
+                );
+                return -1;
+            }
+        };
+        let cache = cache.filter(|_| sitecache::untouched(&modules));
         // SAFETY: the gate is the entry layer's.
-        let report = unsafe { patcher.install(&found, &mut area, gate as usize) };
-        for (site, why) in &report.refused {
-            log::debug!("call site {:#x} ({:?}) is left alone: {why:?}", site.addr, site.nr);
+        match unsafe { hooks.install(&found, gate) } {
+            Ok(patched) => {
+                if let Some(cache) = &cache {
+                    cache.store(&modules, &found);
+                }
+                hooks.keep(patched)
+            }
+            Err((site, why)) => {
+                log::error!(
+                    "call {:?} at {:#x} of this C library is not patched ({why:?}): interception stays off",
+                    site.nr,
+                    site.syscall
+                );
+                -1
+            }
         }
-        log::debug!("{} call sites patched, {} left alone", report.patched, report.refused.len());
-        let patched = report.patched;
-        let mut installed = Installed { patcher, area };
-        if patched < FEWEST {
-            installed.patcher.undo(&installed.area);
-            log::error!(
-                "only {patched} call sites of this C library could be patched: interception stays off"
-            );
-            return -1;
-        }
-        *lock() = Some(installed);
-        patched as i32
     })
+}
+
+/// The wanted call sites, or one that a file call needs and that cannot be had.
+fn find(modules: &[Module]) -> Result<Vec<Site>, Refused> {
+    let wanted = |nr: u32| crate::entry::wants(nr);
+    let mut found = Vec::new();
+    for module in modules {
+        let (sites, census) = sites::scan_with_census(module, &wanted);
+        for refused in &census.refused {
+            log::debug!("call {:?} at {:#x} is left alone: {:?}", refused.nr, refused.syscall, refused.why);
+        }
+        if let Some(missed) = census.refused.iter().find(|r| r.nr.is_some_and(|nr| wanted(nr) && !tolerated(nr))) {
+            return Err(*missed);
+        }
+        log::info!(
+            "{:?}: {} calls found, {} to be patched, {} of no interest, {} left alone",
+            module.id,
+            census.seen,
+            sites.len(),
+            census.unwanted,
+            census.refused.len()
+        );
+        found.extend(sites);
+    }
+    Ok(found)
+}
+
+fn tolerated(nr: u32) -> bool {
+    TOLERATED.contains(&nr.into())
+}
+
+impl Installed {
+    /// Patches the sites: all that matter, or none (then one of those that could not be).
+    ///
+    /// # Safety
+    /// As for [`pil_hook`].
+    unsafe fn install(&mut self, sites: &[Site], gate: *const u8) -> Result<usize, (Site, Reason)> {
+        // SAFETY: passed on to the caller.
+        let report = unsafe { self.patcher.install(sites, &mut self.area, gate as usize) };
+        for (site, why) in &report.refused {
+            log::debug!("call {:?} at {:#x} is not patched: {why:?}", site.nr, site.syscall);
+        }
+        let missed = report.refused.iter().find(|(site, _)| !site.nr.is_some_and(tolerated));
+        if let Some(&missed) = missed {
+            self.patcher.undo(&self.area);
+            return Err(missed);
+        }
+        log::info!("{} call sites patched, {} left alone", report.patched, report.refused.len());
+        Ok(report.patched)
+    }
+
+    fn keep(self, patched: usize) -> i32 {
+        *lock() = Some(self);
+        patched as i32
+    }
 }
 
 /// Takes every patch back (the start-up self-test failed).

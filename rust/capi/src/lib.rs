@@ -12,6 +12,7 @@ mod entry;
 mod hook;
 mod logging;
 mod report;
+mod sitecache;
 mod start;
 
 #[global_allocator]

@@ -109,6 +109,24 @@ impl Dynamic {
     }
 }
 
+/// The description of the note `GNU`/`NT_GNU_BUILD_ID` among `notes`.
+pub fn build_id(mut notes: &[u8]) -> Option<&[u8]> {
+    const NT_GNU_BUILD_ID: u32 = 3;
+    const HEADER: usize = 12;
+    loop {
+        let word = |at: usize| {
+            let bytes = notes.get(at..at + 4)?.try_into().ok()?;
+            Some(u32::from_le_bytes(bytes))
+        };
+        let (name, description, kind) = (word(0)? as usize, word(4)? as usize, word(8)?);
+        let start = HEADER + name.next_multiple_of(4);
+        if kind == NT_GNU_BUILD_ID && notes.get(HEADER..HEADER + name)? == b"GNU\0" {
+            return notes.get(start..start + description);
+        }
+        notes = notes.get(start + description.next_multiple_of(4)..)?;
+    }
+}
+
 /// The program headers of a 64-bit little-endian file.
 pub fn program_headers(file: &[u8]) -> Option<Vec<libc::Elf64_Phdr>> {
     if file.len() < 64 || file[..6] != [0x7f, b'E', b'L', b'F', 2, 1] {

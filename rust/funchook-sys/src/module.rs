@@ -44,6 +44,7 @@ pub struct Module {
     pub text: Vec<Range<usize>>,
     unwind: Unwind,
     dynamic: Dynamic,
+    notes: Vec<Range<usize>>,
     _image: Option<Vec<u8>>,
 }
 
@@ -136,6 +137,11 @@ impl Module {
             text,
             unwind,
             dynamic,
+            notes: headers
+                .iter()
+                .filter(|h| h.p_type == libc::PT_NOTE)
+                .map(range)
+                .collect(),
             _image: image,
         })
     }
@@ -158,6 +164,16 @@ impl Module {
     /// All functions, in the order of their addresses.
     pub fn functions(&self) -> impl Iterator<Item = Range<usize>> + '_ {
         self.unwind.functions()
+    }
+
+    /// The linker's fingerprint of the object (`NT_GNU_BUILD_ID`).
+    pub fn build_id(&self) -> Option<&[u8]> {
+        self.notes.iter().find_map(|notes| {
+            // SAFETY: a segment of the object, which stays mapped.
+            let bytes =
+                unsafe { core::slice::from_raw_parts(notes.start as *const u8, notes.len()) };
+            elf::build_id(bytes)
+        })
     }
 
     /// The address of an exported function.
@@ -209,6 +225,14 @@ mod tests {
             .functions()
             .map(|f| f.start - image.bias)
             .eq(loaded.functions().map(|f| f.start - loaded.bias)));
+    }
+
+    #[test]
+    fn fingerprints_are_told_apart() {
+        let modules = Module::of_process();
+        let id = |id| modules.iter().find(|m| m.id == id).unwrap().build_id();
+        let (libc, loader) = (id(ModuleId::Libc).unwrap(), id(ModuleId::Ld).unwrap());
+        assert!(libc.len() >= 8 && libc != loader);
     }
 
     #[test]

@@ -31,7 +31,8 @@ pub fn scan(module: &Module, scan: &mut Scan<'_>) {
             }
             if !current.contains(&address) {
                 let Some(range) = module.function(address) else {
-                    scan.refuse(module, address, None, Refusal::NoFunction);
+                    let nr = number_before(code, offset);
+                    scan.refuse(module, address, nr, Refusal::NoFunction);
                     return;
                 };
                 current = range;
@@ -94,15 +95,18 @@ fn overlaps(previous: Option<&Site>, site: &Site) -> bool {
 /// in the five bytes before them. A wrong guess can only skip a site whose bytes
 /// happen to look like that; decoding would not have proven it either.
 fn obviously_unwanted(code: &[u8], offset: usize, scan: &mut Scan<'_>) -> bool {
-    let Some(&[0xb8, a, b, 0, 0]) = offset
-        .checked_sub(JUMP)
-        .and_then(|from| code[from..offset].first_chunk())
-    else {
-        return false;
-    };
-    let unwanted = !(scan.wanted)(u32::from(u16::from_le_bytes([a, b])));
+    let number = number_before(code, offset);
+    let unwanted = number.is_some_and(|nr| !(scan.wanted)(nr));
     scan.census.unwanted += usize::from(unwanted);
     unwanted
+}
+
+/// The number of a `mov $number,%eax` that seems to stand right before the call.
+fn number_before(code: &[u8], offset: usize) -> Option<u32> {
+    match code[offset.checked_sub(JUMP)?..offset].first_chunk() {
+        Some(&[0xb8, a, b, 0, 0]) => Some(u32::from(u16::from_le_bytes([a, b]))),
+        _ => None,
+    }
 }
 
 /// The site of a call at `address` with a proven window in the function `body` at `start`.
