@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicI32, Ordering};
 pub fn exit_group(p: &'static Process, _a: [i64; 6]) -> Op<i64> {
     // Two threads may come here; a reference goes back once.
     static ENDED: AtomicI32 = AtomicI32::new(0);
-    if inherit::in_shared_child() || ENDED.swap(inherit::pid(), Ordering::AcqRel) == inherit::pid() {
+    if inherit::in_shared_child() || ENDED.swap(inherit::pid(), Ordering::AcqRel) == inherit::pid()
+    {
         return Err(Reject::NotOurs);
     }
     if let Err(e) = p.mappings.sync_all() {
