@@ -29,6 +29,7 @@ pub(crate) fn open(client: &Client, pool: &CStr, cont: &CStr) -> Result<(Session
         generation: 1,
         forks: client.forks(),
         imported: false,
+        shares: false,
         previous: null_mut(),
     };
     match open_handles(api, &mut session, pool, cont) {

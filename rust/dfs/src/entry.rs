@@ -164,7 +164,7 @@ impl Filesystem {
                 .map(drop);
         }
         check(dir, name)?;
-        self.mount().change(|call| {
+        self.mount().create(|call| {
             // SAFETY: the parent's handle is alive; the name lives through the call.
             unsafe { (call.api.dfs_mkdir)(call.dfs(), dir.raw(call), name.as_ptr(), mode, 0) }
         })
@@ -218,7 +218,7 @@ impl Filesystem {
         let value = target.map_or(null(), CStr::as_ptr);
         let native = owner == effective_ids();
         let (mut made, mut owned) = (None, native);
-        self.mount().change(|call| {
+        self.mount().create(|call| {
             let mut raw: *mut dfs_obj_t = null_mut();
             let dir = dir.raw(call);
             let rc = match call.api.dfs_open_stat {

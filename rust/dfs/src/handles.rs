@@ -4,7 +4,7 @@
 use crate::handle::{import_raw, Handle};
 use crate::mount::{close, Session};
 use crate::{connect, Access, Client, Errno, Filesystem, Object, Result};
-use daos_sys::{d_iov_t, daos_handle_t, Api};
+use daos_sys::{d_iov_t, daos_handle_t, dfs_t, Api};
 use std::ffi::CString;
 use std::ptr::null_mut;
 use std::sync::Arc;
@@ -65,6 +65,7 @@ impl Filesystem {
             generation: 1,
             forks: client.forks(),
             imported: true,
+            shares: false,
             previous: null_mut(),
         };
         let found = connect::Found {
@@ -107,7 +108,8 @@ impl Filesystem {
     }
 
     /// True while the handles in use belong to another process (they were imported, or a fork lies
-    /// between): they die some seconds after it does.
+    /// between, even if this process has a `dfs_t` of its own over them): they die some seconds
+    /// after it does.
     pub fn is_borrowed(&self) -> bool {
         let mount = self.mount();
         let session = mount.session();
@@ -130,8 +132,6 @@ fn open(api: &Api, session: &mut Session, handles: &Handles) -> Result<()> {
         handles.cont.clone(),
         handles.dfs.clone(),
     );
-    // The open flags are part of the bytes: 0 keeps them.
-    const AS_EXPORTED: i32 = 0;
     // SAFETY: each iov describes a buffer that lives through its call, as do the results.
     unsafe {
         connect::daos((api.daos_pool_global2local)(
@@ -143,12 +143,28 @@ fn open(api: &Api, session: &mut Session, handles: &Handles) -> Result<()> {
             iov(&mut cont),
             &mut session.cont,
         ))?;
-        let (pool, cont) = (session.pool, session.cont);
-        match (api.dfs_global2local)(pool, cont, AS_EXPORTED, iov(&mut dfs), &mut session.dfs) {
-            0 => Ok(()),
-            rc => Err(Errno::from_dfs(rc)),
-        }
     }
+    open_mount(api, session, &mut dfs)
+}
+
+/// `dfs_global2local` over the session's pool and container; local.
+fn open_mount(api: &Api, session: &mut Session, dfs: &mut [u8]) -> Result<()> {
+    // The open flags are part of the bytes: 0 keeps them.
+    const AS_EXPORTED: i32 = 0;
+    let (pool, cont) = (session.pool, session.cont);
+    // SAFETY: the handles are open; the iov describes a buffer that lives through the call, as does
+    // the result.
+    match unsafe { (api.dfs_global2local)(pool, cont, AS_EXPORTED, iov(dfs), &mut session.dfs) } {
+        0 => Ok(()),
+        rc => Err(Errno::from_dfs(rc)),
+    }
+}
+
+/// A second `dfs_t` like `dfs` over the pool and container of `session`; local.
+pub(crate) fn copy_mount(api: &Api, dfs: *mut dfs_t, session: &mut Session) -> Result<()> {
+    // SAFETY: the mount is alive; the iov is empty or describes its buffer.
+    let bytes = blob(|iov| unsafe { (api.dfs_local2global)(dfs, iov) });
+    open_mount(api, session, &mut bytes.map_err(Errno::from_dfs)?)
 }
 
 fn iov(bytes: &mut [u8]) -> d_iov_t {

@@ -28,6 +28,8 @@ pub(crate) struct Session {
     pub(crate) forks: u32,
     /// Made from another process's handles.
     pub(crate) imported: bool,
+    /// Pool and container are the previous session's, which closes them.
+    pub(crate) shares: bool,
     /// The session this one replaced.
     pub(crate) previous: *mut Session,
 }
@@ -141,6 +143,46 @@ impl Mount {
         self.call(f)
     }
 
+    /// As [`Mount::change`], for what makes objects: with ids that no other process gives.
+    #[inline]
+    pub(crate) fn create(&self, f: impl FnMut(&Call<'_>) -> i32) -> Result<()> {
+        if !self.traits.read_only && self.session().forks != self.client.forks() {
+            self.part()?;
+        }
+        self.change(f)
+    }
+
+    /// Replaces a session inherited over a fork by one with a `dfs_t` of its own, which fetches
+    /// its object ids when it needs them. The handles stay the parent's: all of it is local. (Its
+    /// locks are new, too: another thread of the parent may have held the old ones at the fork.)
+    #[cold]
+    fn part(&self) -> Result<()> {
+        let call = self.begin()?;
+        let (api, old) = (call.api, call.session);
+        let forks = self.client.forks();
+        if old.forks == forks {
+            return Ok(());
+        }
+        let mut new = Session {
+            pool: old.pool,
+            cont: old.cont,
+            dfs: std::ptr::null_mut(),
+            generation: old.generation + 1,
+            forks,
+            imported: true,
+            shares: true,
+            previous: std::ptr::from_ref(old).cast_mut(),
+        };
+        match crate::handles::copy_mount(api, old.dfs, &mut new) {
+            Ok(()) => {
+                self.install(api, new);
+                Ok(())
+            }
+            // Dead handles, as a rule: only a connection of our own helps.
+            Err(_) => self.reconnect(old.generation),
+        }
+    }
+
     fn may_be_dead(&self, rc: i32) -> bool {
         matches!(rc, libc::EINVAL | libc::ESTALE) && self.traits.names.is_some()
     }
@@ -178,18 +220,23 @@ impl Mount {
             close(call.api, &new);
             return Err(Errno::EROFS);
         }
-        let old: *const Session = call.session;
         new.generation = dead + 1;
-        new.previous = old.cast_mut();
+        new.previous = std::ptr::from_ref(call.session).cast_mut();
+        self.install(call.api, new);
+        Ok(())
+    }
+
+    /// Puts a session in its predecessor's place, or closes it if another thread was faster.
+    fn install(&self, api: &Api, new: Session) {
+        let old = new.previous;
         let new = Box::into_raw(Box::new(new));
-        let swapped =
-            self.session
-                .compare_exchange(old.cast_mut(), new, Ordering::AcqRel, Ordering::Acquire);
+        let swapped = self
+            .session
+            .compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire);
         if swapped.is_err() {
             // SAFETY: nobody else has seen this session.
-            close(call.api, &*unsafe { Box::from_raw(new) });
+            close(api, &*unsafe { Box::from_raw(new) });
         }
-        Ok(())
     }
 
     /// An errno of libdfs as the kernel would say it for this mount.
@@ -242,6 +289,9 @@ pub(crate) fn close(api: &Api, session: &Session) {
     unsafe {
         if !session.dfs.is_null() {
             (api.dfs_umount)(session.dfs);
+        }
+        if session.shares {
+            return;
         }
         if session.cont.cookie != 0 {
             (api.daos_cont_close)(session.cont, std::ptr::null_mut());

@@ -6,7 +6,6 @@ use crate::evict::Owner;
 use crate::handle;
 use crate::key::Oid;
 use crate::namespace::Tree;
-use crate::process as attachment;
 use crate::record::{Container, NewContainer};
 use crate::spin::Spin;
 use daos_sys::*;
@@ -14,12 +13,16 @@ use std::ffi::{c_char, c_int};
 
 const MARK: u64 = 0x7069_6c34_6466_7321;
 
-/// Ids for new objects: `lo` belongs to this mount in this process alone.
+/// Ids for new objects: `lo` belongs to this mount alone, and is fetched by its first creation. As
+/// in libdfs a fork copies it with its count: a child that goes on with the mount gives the same
+/// ids as its parent.
 struct OidRange {
-    generation: u32,
     lo: u64,
     next: u64,
 }
+
+/// `next` of a range that is used up, or not there yet.
+const NO_IDS: u64 = 1 << 32;
 
 /// What a `dfs_t` points to.
 pub(crate) struct Mount {
@@ -68,13 +71,12 @@ impl Mount {
         }
     }
 
-    /// A new object's id: unique in the container, the type and class in the upper half of `hi`.
+    /// A new object's id: unique in the container (but see [`OidRange`]), the type and class in the upper half of `hi`.
     pub(crate) fn new_oid(&self, mode: u32, oclass: u32) -> Result<Oid> {
         let mut ids = self.ids.lock();
-        if ids.generation != attachment::generation() || ids.next > u64::from(u32::MAX) {
+        if ids.next >= NO_IDS {
             ids.lo = process()?.store.alloc_oid_range(self.cont.id)?;
             ids.next = 0;
-            ids.generation = attachment::generation();
         }
         let low = ids.next;
         ids.next += 1;
@@ -134,9 +136,8 @@ fn new_mount(
         connected,
         prefix: Spin::new(Vec::new()),
         ids: Spin::new(OidRange {
-            generation: 0,
             lo: 0,
-            next: 0,
+            next: NO_IDS,
         }),
     });
     Ok(Box::into_raw(mount).cast())
