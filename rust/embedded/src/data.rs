@@ -183,6 +183,9 @@ pub type Buffers = Vec<libc::iovec>;
 /// Buffers per system call (`UIO_MAXIOV`).
 const BATCH: usize = 1024;
 
+/// Bytes per system call (`MAX_RW_COUNT`).
+const MAX_TRANSFER: usize = 0x7fff_f000;
+
 fn offset(at: u64) -> Result<i64> {
     i64::try_from(at).or(errno(libc::EINVAL))
 }
@@ -215,7 +218,9 @@ impl File<'_> {
         }
     }
 
-    /// Reads into the caller's buffers from `at` on; short only at the end of the file.
+    /// Reads into the caller's buffers from `at` on; short only at the end of the file. The host's
+    /// file is a regular one, whose own reads are short there only, or at the kernel's limit for
+    /// one call: one system call as a rule.
     ///
     /// # Safety
     /// The buffers are the caller's, who promises that many writable bytes each.
@@ -225,6 +230,7 @@ impl File<'_> {
         while !rest.is_empty() {
             let place = offset(at + done)?;
             let count = rest.len().min(BATCH) as c_int;
+            let wanted: usize = rest[..count as usize].iter().map(|one| one.iov_len).sum();
             // SAFETY: as this function asks.
             let n = unsafe {
                 match rest {
@@ -233,10 +239,12 @@ impl File<'_> {
                 }
             };
             match n {
-                0 if rest[0].iov_len == 0 => rest = &mut rest[1..],
-                0 => break,
-                n if n > 0 => {
+                0 if wanted == 0 => rest = &mut rest[count as usize..],
+                n if n >= 0 => {
                     done += n as u64;
+                    if (n as usize) < wanted.min(MAX_TRANSFER) {
+                        break;
+                    }
                     rest = advance(rest, n as usize);
                 }
                 _ => match Error::last() {
