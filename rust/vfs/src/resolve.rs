@@ -1,12 +1,13 @@
 //! Path resolution (path_resolution(7)): from a directory and a string to a node or a name in one.
 //!
 //! Says what a path leads to; the walk itself is in walk.rs. A path that leaves our mounts ends as [`Target::Outside`] with the kernel's own absolute path for the rest.
+use crate::mount::Mount;
 use crate::node::Node;
 use crate::permission::{As, Mode};
 use crate::process::Process;
 use crate::user::{self, PathBuffer};
-use crate::walk::{Started, Walk};
-use crate::{Errno, Op, Reject};
+use crate::walk::{End, Started, Walk};
+use crate::{fail, Errno, Op, Reject};
 use dfs::{Attr, Object};
 use std::ffi::{CStr, CString};
 use std::sync::Arc;
@@ -138,6 +139,8 @@ pub struct Options {
     pub fresh: bool,
     /// The name may be created (`O_CREAT`): one that ends in a slash is `EISDIR`.
     pub create: bool,
+    /// Only attributes are wanted, no handle ([`attributes`]).
+    pub(crate) seen: bool,
     /// Whose search permission counts.
     pub whose: As,
     /// `RESOLVE_*` of openat2(2).
@@ -152,6 +155,7 @@ impl Options {
             empty: false,
             fresh: false,
             create: false,
+            seen: false,
             whose: As::Effective,
             resolve: 0,
         }
@@ -221,15 +225,49 @@ pub fn lookup(p: &'static Process, dirfd: i64, path: i64, options: &Options) -> 
 
 /// [`lookup`] of a path in our memory.
 pub fn lookup_path(p: &'static Process, dirfd: i64, path: &[u8], o: &Options) -> Op<Located> {
+    match find(p, dirfd, path, o)? {
+        End::Located(located) => Ok(located),
+        // not without asking for it
+        End::Seen(..) => fail(Errno::EIO),
+    }
+}
+
+/// What a path shows, to calls that only look.
+pub enum Seen {
+    /// Attributes, device filled in, owner as DAOS has it; and the mount.
+    Attr(Attr, &'static Mount),
+    /// As [`Target::Outside`].
+    Outside(CString),
+}
+
+/// Attributes of what an application's path leads to, `ENOENT` for nothing. One DFS call for the
+/// last component, no allocation of ours.
+pub fn attributes(p: &'static Process, dirfd: i64, path: i64, o: &Options) -> Op<Seen> {
+    let of_node = |node: Arc<Node>| Ok(Seen::Attr(node.attr()?, node.mount));
+    if o.empty && user::get::<u8>(path) == Ok(0) {
+        return of_node(start_node(p, dirfd)?);
+    }
+    let mut buffer = PathBuffer::new();
+    let options = Options { seen: true, ..*o };
+    match find(p, dirfd, buffer.copy(path)?, &options)? {
+        End::Seen(found, attr) => Ok(Seen::Attr(attr, found.parent.mount)),
+        End::Located(Located::Entry(e)) => Ok(Seen::Attr(e.attr, e.found.parent.mount)),
+        End::Located(Located::Node(node)) => of_node(node),
+        End::Located(Located::Missing(_)) => fail(Errno::ENOENT),
+        End::Located(Located::Outside(path)) => Ok(Seen::Outside(path)),
+    }
+}
+
+fn find(p: &'static Process, dirfd: i64, path: &[u8], o: &Options) -> Op<End> {
     let mut options = *o;
     loop {
         let (result, stale) = match Walk::start(p, dirfd, path, &options)? {
-            Started::Node(node, _) => return Ok(Located::Node(node)),
+            Started::Node(node, _) => return Ok(End::Located(Located::Node(node))),
             Started::Walk(mut walk) => (walk.to_end(), walk.stale),
         };
         let missing = matches!(
             result,
-            Ok(Located::Missing(_))
+            Ok(End::Located(Located::Missing(_)))
                 | Err(Reject::Errno(
                     Errno::ENOENT | Errno::ENOTDIR | Errno::ESTALE
                 ))

@@ -7,7 +7,7 @@ use crate::permission::EXEC;
 use crate::process::Process;
 use crate::resolve::*;
 use crate::{fail, Errno, Op, Reject};
-use dfs::{Kind, Object};
+use dfs::{Attr, Kind, Object};
 use std::borrow::Cow;
 use std::ffi::{CStr, CString};
 use std::sync::Arc;
@@ -19,6 +19,15 @@ pub(crate) enum Started<'a> {
     Walk(Walk<'a>),
     /// The start itself.
     Node(Arc<Node>, Last),
+}
+
+/// Where a walk to the end ended.
+#[allow(clippy::large_enum_variant)] // lives on the stack of one call
+pub(crate) enum End {
+    /// An entry of which only the attributes were wanted.
+    Seen(Found, Attr),
+    /// Anything else.
+    Located(Located),
 }
 
 /// A resolution under way.
@@ -195,46 +204,61 @@ impl<'a> Walk<'a> {
     }
 
     /// Walks to the end and looks it up.
-    pub(crate) fn to_end(&mut self) -> Op<Located> {
+    pub(crate) fn to_end(&mut self) -> Op<End> {
         loop {
             let found = match self.to_parent()? {
-                Target::Outside(path) => return Ok(Located::Outside(path)),
-                Target::Node(node, _) => return Ok(Located::Node(node)),
+                Target::Outside(path) => return Ok(End::Located(Located::Outside(path))),
+                Target::Node(node, _) => return Ok(End::Located(Located::Node(node))),
                 Target::Name(found) if found.trailing_slash && self.options.create => {
                     return fail(Errno::EISDIR)
                 }
                 Target::Name(found) => found,
             };
             let fs = found.parent.mount.fs()?;
+            if self.options.seen {
+                match fs.stat(&found.parent.object, &found.name) {
+                    Err(Errno::ENOENT) => return Ok(End::Located(Located::Missing(found))),
+                    Err(e) => return fail(e),
+                    // a link needs its handle
+                    Ok(attr) if attr.kind() == Kind::Symlink => {}
+                    Ok(attr) if found.trailing_slash && attr.kind() != Kind::Directory => {
+                        return fail(Errno::ENOTDIR)
+                    }
+                    Ok(mut attr) => {
+                        attr.stat.st_dev = found.parent.mount.dev;
+                        return Ok(End::Seen(found, attr));
+                    }
+                }
+            }
             let access = found.parent.mount.access();
             let (object, mut attr) = match fs.lookup(&found.parent.object, &found.name, access) {
                 Ok(entry) => entry,
-                Err(Errno::ENOENT) => return Ok(Located::Missing(found)),
+                Err(Errno::ENOENT) => return Ok(End::Located(Located::Missing(found))),
                 Err(e) => return fail(e),
             };
             let follow = self.options.follow == Follow::Yes || found.trailing_slash;
             match attr.kind() {
                 Kind::Symlink if follow => {
                     if let Some(outside) = self.follow(&object)? {
-                        return Ok(Located::Outside(outside));
+                        return Ok(End::Located(Located::Outside(outside)));
                     }
                 }
                 Kind::Directory => {
                     attr.stat.st_dev = found.parent.mount.dev;
-                    return Ok(Located::Entry(Entry {
+                    return Ok(End::Located(Located::Entry(Entry {
                         found,
                         object,
                         attr,
-                    }));
+                    })));
                 }
                 _ if found.trailing_slash => return fail(Errno::ENOTDIR),
                 _ => {
                     attr.stat.st_dev = found.parent.mount.dev;
-                    return Ok(Located::Entry(Entry {
+                    return Ok(End::Located(Located::Entry(Entry {
                         found,
                         object,
                         attr,
-                    }));
+                    })));
                 }
             }
         }

@@ -2,7 +2,7 @@
 use crate::ops::outside;
 use crate::permission::{As, Mode, EXEC, READ, WRITE};
 use crate::process::Process;
-use crate::resolve::{self, settle, Located, Options};
+use crate::resolve::{self, settle, Options, Seen};
 use crate::{fail, Errno, Op};
 use dfs::Kind;
 
@@ -19,19 +19,13 @@ pub fn faccessat2(p: &'static Process, a: [i64; 6]) -> Op<i64> {
         whose,
         ..Options::from_flags(flags)
     };
-    let located = settle(resolve::lookup(p, a[0], a[1], &options))?;
+    let seen = settle(resolve::attributes(p, a[0], a[1], &options))?;
     if mask & !(READ | WRITE | EXEC) != 0 || flags & !FLAGS != 0 {
         return fail(Errno::EINVAL);
     }
-    let located = located?;
-    if let Located::Outside(path) = located {
-        return outside::at(libc::SYS_faccessat2, &path, 0, a);
-    }
-    let attr = resolve::attr_of(&located)?;
-    let mount = match &located {
-        Located::Entry(entry) => entry.found.parent.mount,
-        Located::Node(node) => node.mount,
-        _ => return fail(Errno::ENOENT),
+    let (attr, mount) = match seen? {
+        Seen::Outside(path) => return outside::at(libc::SYS_faccessat2, &path, 0, a),
+        Seen::Attr(attr, mount) => (attr, mount),
     };
     if mask & WRITE != 0 && mount.is_read_only() && attr.kind() != Kind::Symlink {
         return fail(Errno::EROFS);

@@ -1,7 +1,7 @@
 //! stat(2) in its general form, and statx(2).
 use crate::ops::outside;
 use crate::process::Process;
-use crate::resolve::{self, settle, Located, Options};
+use crate::resolve::{self, settle, Options, Seen};
 use crate::{fail, user, Errno, Op};
 
 const STAT_FLAGS: i32 = libc::AT_SYMLINK_NOFOLLOW | libc::AT_NO_AUTOMOUNT | libc::AT_EMPTY_PATH;
@@ -9,15 +9,19 @@ const STAT_FLAGS: i32 = libc::AT_SYMLINK_NOFOLLOW | libc::AT_NO_AUTOMOUNT | libc
 /// `statat(dirfd, path, buf, flags)`
 pub fn statat(p: &'static Process, a: [i64; 6]) -> Op<i64> {
     let flags = a[3] as i32;
-    let located = settle(resolve::lookup(p, a[0], a[1], &Options::from_flags(flags)))?;
+    let seen = settle(resolve::attributes(
+        p,
+        a[0],
+        a[1],
+        &Options::from_flags(flags),
+    ))?;
     if flags & !STAT_FLAGS != 0 {
         return fail(Errno::EINVAL);
     }
-    let located = located?;
-    if let Located::Outside(path) = located {
-        return outside::at(libc::SYS_newfstatat, &path, 0, a);
-    }
-    let mut stat = resolve::attr_of(&located)?.stat;
+    let mut stat = match seen? {
+        Seen::Outside(path) => return outside::at(libc::SYS_newfstatat, &path, 0, a),
+        Seen::Attr(attr, _) => attr.stat,
+    };
     p.credentials.ids().show(&mut stat);
     user::put(a[2], stat)?;
     Ok(0)
@@ -26,7 +30,12 @@ pub fn statat(p: &'static Process, a: [i64; 6]) -> Op<i64> {
 /// `statx(dirfd, path, flags, mask, buf)`. There is no birth time; the mask says so.
 pub fn statx(p: &'static Process, a: [i64; 6]) -> Op<i64> {
     let flags = a[2] as i32;
-    let located = settle(resolve::lookup(p, a[0], a[1], &Options::from_flags(flags)))?;
+    let seen = settle(resolve::attributes(
+        p,
+        a[0],
+        a[1],
+        &Options::from_flags(flags),
+    ))?;
     let sync = libc::AT_STATX_FORCE_SYNC | libc::AT_STATX_DONT_SYNC;
     if flags & !(STAT_FLAGS | sync) != 0
         || flags & sync == sync
@@ -34,12 +43,11 @@ pub fn statx(p: &'static Process, a: [i64; 6]) -> Op<i64> {
     {
         return fail(Errno::EINVAL);
     }
-    let located = located?;
-    if let Located::Outside(path) = located {
-        return outside::at(libc::SYS_statx, &path, 0, a);
-    }
-    let attr = resolve::attr_of(&located)?;
-    let is_root = matches!(&located, Located::Node(node) if node.parent().is_none());
+    let (attr, mount) = match seen? {
+        Seen::Outside(path) => return outside::at(libc::SYS_statx, &path, 0, a),
+        Seen::Attr(attr, mount) => (attr, mount),
+    };
+    let is_root = mount.root().is_ok_and(|root| root.oid == attr.oid);
     let mut stat = attr.stat;
     p.credentials.ids().show(&mut stat);
     user::put(a[4], extended(&stat, is_root))?;

@@ -2,8 +2,8 @@
 use crate::mount::Mount;
 use crate::ops::outside;
 use crate::process::Process;
-use crate::resolve::{self, Follow, Located, Options};
-use crate::{fail, user, Errno, Op};
+use crate::resolve::{self, Follow, Options, Seen};
+use crate::{user, Op};
 
 /// `DAOS_SUPER_MAGIC`: what MPI-IO layers look for.
 const MAGIC: i64 = 0xDA05_AD10;
@@ -12,11 +12,10 @@ const ST_VALID: i64 = 0x20;
 /// `statfs(path, buf)`
 pub fn statfs(p: &'static Process, a: [i64; 6]) -> Op<i64> {
     let options = Options::new(Follow::Yes);
-    let mount = match resolve::lookup(p, i64::from(libc::AT_FDCWD), a[0], &options)? {
-        Located::Outside(path) => return outside::path(libc::SYS_statfs, &path, 0, a),
-        Located::Missing(_) => return fail(Errno::ENOENT),
-        Located::Entry(entry) => entry.found.parent.mount,
-        Located::Node(node) => node.mount,
+    let at = i64::from(libc::AT_FDCWD);
+    let mount = match resolve::attributes(p, at, a[0], &options)? {
+        Seen::Outside(path) => return outside::path(libc::SYS_statfs, &path, 0, a),
+        Seen::Attr(_, mount) => mount,
     };
     fill(mount, a[1])
 }
