@@ -163,6 +163,7 @@ fn a_child_that_cannot_copy_the_mount_connects() {
     let t = Tree::with(watch);
     make(&t, "before", 1).unwrap();
     let pid = child(&t, || {
+        t.stat(c"before-0"); // has re-attached
         let one_fails = failing(0, || make(&t, "child", 2).unwrap());
         one_fails && !t.fs.is_borrowed()
     });
