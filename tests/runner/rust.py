@@ -8,7 +8,7 @@ import subprocess
 from . import base, prepare
 
 CASE = re.compile(r"^test (.+?) \.\.\. (ok|FAILED|ignored.*)$")
-TOTAL = re.compile(r"^test result: .* (\d+) passed; (\d+) failed; (\d+) ignored")
+TOTAL = re.compile(r"^test result: ", re.M)
 STATUS = {"ok": base.PASS, "FAILED": base.FAIL}
 
 
@@ -69,10 +69,10 @@ def run_binary(test, context, crate, binary, directory, who):
             detail = _part(failures, match[1]) if status == base.FAIL else match[2]
             results.append(base.Result("rust", f"{who.name}/{crate}::{match[1]}", status, detail))
     failed = any(result.status == base.FAIL for result in results)
-    if not TOTAL.search(text.replace("\n", "\n")) and not re.search(r"^test result:", text, re.M):
+    if outcome.status != 0 and not failed:
         results.append(test.failed(outcome.says()))
-    elif outcome.status != 0 and not failed:
-        results.append(test.failed(outcome.says()))
+    elif not TOTAL.search(text):  # a program with its own way of testing
+        results.append(test.passed(text[-300:]))
     context.scratch.drop(scratch)
     return results
 
