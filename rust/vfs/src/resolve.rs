@@ -84,6 +84,7 @@ pub enum Last {
 }
 
 /// Where a walk of all but the last component ended.
+#[allow(clippy::large_enum_variant)] // lives on the stack of one call
 pub enum Target {
     /// A name in a directory.
     Name(Found),
@@ -94,6 +95,7 @@ pub enum Target {
 }
 
 /// What a path leads to.
+#[allow(clippy::large_enum_variant)] // lives on the stack of one call
 pub enum Located {
     /// An existing entry.
     Entry(Entry),
@@ -209,7 +211,7 @@ pub fn parent_of(p: &'static Process, dirfd: i64, path: &[u8]) -> Op<Target> {
 pub fn parent_with(p: &'static Process, dirfd: i64, path: &[u8], options: &Options) -> Op<Target> {
     match Walk::start(p, dirfd, path, options)? {
         Started::Node(node, last) => Ok(Target::Node(node, last)),
-        Started::Walk(mut walk) => walk.to_parent(),
+        Started::Walk(mut walk) => walk.walk_to_parent(),
     }
 }
 
@@ -263,7 +265,7 @@ fn find(p: &'static Process, dirfd: i64, path: &[u8], o: &Options) -> Op<End> {
     loop {
         let (result, stale) = match Walk::start(p, dirfd, path, &options)? {
             Started::Node(node, _) => return Ok(End::Located(Located::Node(node))),
-            Started::Walk(mut walk) => (walk.to_end(), walk.stale),
+            Started::Walk(mut walk) => (walk.walk_to_end(), walk.stale),
         };
         let missing = matches!(
             result,

@@ -153,7 +153,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Walks to the last component.
-    pub(crate) fn to_parent(&mut self) -> Op<Target> {
+    pub(crate) fn walk_to_parent(&mut self) -> Op<Target> {
         loop {
             while self.path.get(self.pos) == Some(&b'/') {
                 self.pos += 1;
@@ -204,9 +204,9 @@ impl<'a> Walk<'a> {
     }
 
     /// Walks to the end and looks it up.
-    pub(crate) fn to_end(&mut self) -> Op<End> {
+    pub(crate) fn walk_to_end(&mut self) -> Op<End> {
         loop {
-            let found = match self.to_parent()? {
+            let found = match self.walk_to_parent()? {
                 Target::Outside(path) => return Ok(End::Located(Located::Outside(path))),
                 Target::Node(node, _) => return Ok(End::Located(Located::Node(node))),
                 Target::Name(found) if found.trailing_slash && self.options.create => {

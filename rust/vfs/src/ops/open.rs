@@ -154,6 +154,7 @@ struct Wish {
     exclusive: bool,
 }
 
+#[allow(clippy::large_enum_variant)] // lives on the stack of one call
 enum Opened {
     Created(Arc<Node>),
     Located(Located),

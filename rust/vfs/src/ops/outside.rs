@@ -30,6 +30,7 @@ pub fn open(p: &'static Process, path: &CStr, flags: i32, mode: u32) -> Op<i64> 
 }
 
 /// One side of a call with two paths, as the kernel is to see it.
+#[allow(clippy::large_enum_variant)] // lives on the stack of one call
 pub enum Side {
     /// It is ours.
     Ours(Target),
