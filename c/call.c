@@ -8,6 +8,7 @@
  * (signals.c). errno belongs to the application and comes back as it was.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -152,6 +153,24 @@ long pil_run(struct pil_job *job, bool from_site)
 	return job->ret;
 }
 
+/*
+ * For an operation with one path. What is found out about an absolute one is left for the
+ * site that the real function will come to; the shim takes it back afterwards, except where
+ * a frame of ours must not stay (cancellation points).
+ */
+static enum pil_verdict classify_path(int op, const long args[6])
+{
+	unsigned at = pil_ops[op].at[0], dirfd = at >> 4;
+	const char *path = (const char *)args[at & 15];
+	enum pil_verdict v;
+	int bad = 0;
+
+	v = pil_classify_path(dirfd == PIL_AT_CWD ? AT_FDCWD : (int)args[dirfd], path);
+	if (v == PIL_KERNEL && !(pil_ops[op].flags & PIL_CANCEL) && path && pil_load_byte(path, &bad) == '/')
+		pil_tls.passed = path;
+	return v;
+}
+
 long pil_serve(int op, const long args[6])
 {
 	struct pil_job job = { .task = PIL_TASK_DISPATCH, .op = op, .args = args };
@@ -163,7 +182,7 @@ long pil_serve(int op, const long args[6])
 		if (pil_tls.depth)
 			return PIL_NOT_OURS;
 	}
-	switch (pil_classify(op, args)) {
+	switch (pil_ops[op].flags & PIL_PATH ? classify_path(op, args) : pil_classify(op, args)) {
 	case PIL_KERNEL:
 		return PIL_NOT_OURS;
 	case PIL_CLOSED:

@@ -23,12 +23,12 @@
 #define PATH_LIMIT 4096
 #define PAGE 4096
 
-/* 0x80 in every byte of v that equals c. Exact up to the first such byte, which is all we use
- * for the end; for the pairs a false positive only means the slow path. */
-static inline uint64_t bytes_equal(uint64_t v, uint8_t c)
+/*
+ * 0x80 in every byte of x that is 0. Exact up to the first such byte, which is all we use for the
+ * end of a path; elsewhere a false positive only means the slow path.
+ */
+static inline uint64_t zero_bytes(uint64_t x)
 {
-	uint64_t x = v ^ (ONES * c);
-
 	return (x - ONES) & ~x & HIGHS;
 }
 
@@ -38,37 +38,31 @@ enum shape {
 	BAD, /* cannot be read, or too long: the kernel says so */
 };
 
-/* Reads a path to its end in aligned words, which never cross into the next page beyond its end. */
+/* Reads a path to its end in aligned words, which never cross into the next page beyond it. */
 static enum shape path_shape(const char *path)
 {
-	uintptr_t start = (uintptr_t)path;
-	const uint64_t *p = (const uint64_t *)(start & ~7UL);
-	unsigned skip = (start & 7) * 8;
-	uint64_t before = 0; /* 0x80 when the last byte was a slash */
-	enum shape shape = CLEAN;
-	int bad = 0, words;
+	const uint64_t *p = (const uint64_t *)((uintptr_t)path & ~7UL);
+	const uint64_t *last = p + PATH_LIMIT / 8;
+	unsigned skip = ((uintptr_t)path & 7) * 8;
+	uint64_t before = 0, dirty = 0, v, end, slash, special;
+	int bad = 0;
 
-	for (words = 0; words <= PATH_LIMIT / 8; words++, p++) {
-		uint64_t v = pil_load_word(p, &bad);
-		uint64_t end, slash, special, pairs;
-
+	v = pil_load_word(p, &bad) | ((1ULL << skip) - 1); /* bytes before the path: 0xff */
+	for (;;) {
 		if (pil_unlikely(bad))
 			return BAD;
-		if (skip) {
-			v |= ~0ULL >> (64 - skip); /* bytes before the path: 0xff */
-			skip = 0;
-		}
-		end = bytes_equal(v, 0);
-		slash = bytes_equal(v, '/');
-		special = slash | bytes_equal(v, '.');
-		pairs = special & (slash << 8 | before);
+		end = zero_bytes(v);
+		slash = zero_bytes(v ^ ONES * '/');
+		special = zero_bytes((v | ONES) ^ ONES * '/'); /* '.' and '/' differ in bit 0 */
+		special &= slash << 8 | before; /* behind a slash */
 		if (end) /* only bytes before the first NUL count */
-			return pairs & ((end & -end) - 1) ? DIRTY : shape;
-		if (pairs)
-			shape = DIRTY;
+			return dirty | (special & ((end & -end) - 1)) ? DIRTY : CLEAN;
+		dirty |= special;
 		before = slash >> 56;
+		if (++p > last)
+			return BAD;
+		v = pil_load_word(p, &bad);
 	}
-	return BAD;
 }
 
 static bool below(const char *path, const struct pil_prefix *mount)
@@ -189,7 +183,7 @@ static inline enum pil_verdict descriptor(int fd)
 }
 
 /* A path that starts at a directory descriptor, or at the working directory. */
-static enum pil_verdict at(int dirfd, const char *path)
+enum pil_verdict pil_classify_path(int dirfd, const char *path)
 {
 	int bad = 0;
 
@@ -247,7 +241,7 @@ enum pil_verdict pil_classify(int op, const long a[6])
 		unsigned dirfd = o->at[i] >> 4;
 		const char *path = (const char *)a[o->at[i] & 15];
 
-		v = at(dirfd == PIL_AT_CWD ? AT_FDCWD : (int)a[dirfd], path);
+		v = pil_classify_path(dirfd == PIL_AT_CWD ? AT_FDCWD : (int)a[dirfd], path);
 		if (v != PIL_KERNEL)
 			return v;
 	}

@@ -11,6 +11,7 @@
  * Compiled with general registers only: vector registers belong to the site.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
@@ -25,26 +26,20 @@ bool pil_wants(unsigned nr)
 	return nr < PIL_NR_COUNT && pil_patched[nr];
 }
 
+static inline long argument(const struct pil_source *s, const long given[6])
+{
+	if (s->index >= 0)
+		return given[s->index] | s->bits;
+	return s->index == PIL_SRC_EMPTY ? (long)pil_empty : s->bits;
+}
+
 static void lower(const struct pil_row *row, const long given[6], long out[6])
 {
 	const struct pil_source *s = pil_lowerings[row->lowering].arg;
 	unsigned i;
 
-	for (i = 0; i < 6; i++) {
-		if (s[i].index >= 0)
-			out[i] = given[s[i].index] | s[i].bits;
-		else
-			out[i] = s[i].index == PIL_SRC_EMPTY ? (long)pil_empty : s[i].bits;
-	}
-}
-
-static int go_on(struct pil_frame *f)
-{
-	if (pil_likely(f->site->resume_syscall != 0))
-		return PIL_GO_ON;
-	f->nr = pil_syscall(f->nr, f->arg[0], f->arg[1], f->arg[2], f->arg[3], f->arg[4],
-			    f->arg[5]);
-	return PIL_DONE;
+	for (i = 0; i < 6; i++)
+		out[i] = row->lowering ? argument(&s[i], given) : given[i];
 }
 
 static int done(struct pil_frame *f, long result)
@@ -84,6 +79,12 @@ static bool newborn_in_memory(int op, const long a[6])
 	}
 }
 
+/* After these a symbolic link of another file system may still lead into a mount. */
+static inline bool late(long ret)
+{
+	return ret == -ENOENT || ret == -ENOTDIR || ret == -EACCES || ret == -EROFS;
+}
+
 /* Has Rust to look at what the kernel answered? */
 static bool wants_after(int op, const long a[6], long ret)
 {
@@ -98,19 +99,23 @@ static bool wants_after(int op, const long a[6], long ret)
 	}
 	if (o->at[0] == PIL_NONE || pil_tls.depth)
 		return false;
-	return ret == -ENOENT || ret == -ENOTDIR || ret == -EACCES || ret == -EROFS;
+	return late(ret);
+}
+
+static int after(struct pil_frame *f, int op, const long a[6], long ret)
+{
+	struct pil_job job = { .task = PIL_TASK_AFTER, .op = op, .args = a, .ret = ret };
+
+	return done(f, pil_run(&job, true));
 }
 
 /* Makes the call and shows Rust what came of it. */
 static int in_place(struct pil_frame *f, int op, const long a[6])
 {
-	struct pil_job job = { .task = PIL_TASK_AFTER, .op = op, .args = a };
+	long ret = pil_syscall(f->nr, f->arg[0], f->arg[1], f->arg[2], f->arg[3], f->arg[4],
+			       f->arg[5]);
 
-	job.ret = pil_syscall(f->nr, f->arg[0], f->arg[1], f->arg[2], f->arg[3], f->arg[4],
-			      f->arg[5]);
-	if (pil_unlikely(wants_after(op, a, job.ret)))
-		pil_run(&job, true);
-	return done(f, job.ret);
+	return pil_unlikely(wants_after(op, a, ret)) ? after(f, op, a, ret) : done(f, ret);
 }
 
 /* A call beneath ours (libdaos, libfabric, libc for them): the kernel's, but births are seen. */
@@ -121,7 +126,7 @@ static int beneath(struct pil_frame *f, int op, const long a[6])
 	char *top;
 
 	if (!(pil_ops[op].flags & PIL_MEMORY) && !gives_birth(&pil_ops[op], a))
-		return go_on(f);
+		return PIL_GO_ON;
 	job.ret = pil_syscall(f->nr, f->arg[0], f->arg[1], f->arg[2], f->arg[3], f->arg[4],
 			      f->arg[5]);
 	if (!wants_after(op, a, job.ret))
@@ -143,6 +148,22 @@ static long exiting(const long a[6])
 	return pil_run(&job, true);
 }
 
+/* The commonest call of all, a path of the kernel's: decided and made before anything is lowered. */
+static bool kernels_path(struct pil_frame *f, const struct pil_row *row)
+{
+	const struct pil_source *s = pil_lowerings[row->lowering].arg;
+	const struct pil_op *o = &pil_ops[row->op];
+	unsigned at = o->at[0], dirfd = at >> 4;
+	const char *path = (const char *)argument(&s[at & 15], f->arg);
+
+	if (path && pil_tls.passed == path) {
+		pil_tls.passed = NULL;
+		return true;
+	}
+	return pil_classify_path(dirfd == PIL_AT_CWD ? AT_FDCWD : (int)argument(&s[dirfd], f->arg),
+				 path) == PIL_KERNEL;
+}
+
 int pil_gate_c(struct pil_frame *f)
 {
 	struct pil_tls *tls = &pil_tls;
@@ -157,12 +178,22 @@ int pil_gate_c(struct pil_frame *f)
 		return done(f, -EBADF);
 	}
 	if (!pil_armed() || (unsigned long)f->nr >= PIL_NR_COUNT)
-		return go_on(f);
+		return PIL_GO_ON;
 	row = &pil_rows[f->nr];
 	op = row->op;
 	if (op == PIL_NONE)
-		return go_on(f);
+		return PIL_GO_ON;
 	o = &pil_ops[op];
+	if (pil_quick[f->nr] == PIL_QUICK_PATH && !tls->depth && kernels_path(f, row)) {
+		long ret = pil_syscall(f->nr, f->arg[0], f->arg[1], f->arg[2], f->arg[3],
+				       f->arg[4], f->arg[5]);
+
+		if (pil_likely(ret >= 0 ? !(o->flags & PIL_BIRTH) || !pil_fd_is((int)ret) :
+					  !late(ret)))
+			return done(f, ret);
+		lower(row, f->arg, a);
+		return after(f, op, a, ret);
+	}
 	lower(row, f->arg, a);
 	if (o->flags & PIL_SIGNAL)
 		return done(f, pil_sigaction(f->arg));
@@ -173,7 +204,7 @@ int pil_gate_c(struct pil_frame *f)
 	}
 	if (op == PIL_OP_exit_group) {
 		exiting(a);
-		return go_on(f);
+		return PIL_GO_ON;
 	}
 	if (o->flags & PIL_SERVED) {
 		switch (pil_classify(op, a)) {
@@ -191,7 +222,7 @@ int pil_gate_c(struct pil_frame *f)
 	}
 	if (o->at[0] != PIL_NONE || o->flags & (PIL_AFTER | PIL_MEMORY) || gives_birth(o, a))
 		return in_place(f, op, a);
-	return go_on(f);
+	return PIL_GO_ON;
 }
 
 /* ---------------------------------------------------------------- the exported syscall() */

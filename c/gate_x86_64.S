@@ -3,19 +3,20 @@
  * x86-64: the common end of all patched call sites, the switch to the private
  * stack, and the exports that must not leave a frame.
  *
- * A site's stub steps over the red zone and calls pil_gate; behind the call stand
- * three words (struct pil_site). rax holds the call's number, rdi rsi rdx r10 r8
- * r9 its arguments; rcx, r11 and the flags are dead, because the kernel would have
- * destroyed them. Everything else must survive.
+ * A site's stub steps over the red zone and calls pil_gate; behind the call stand the
+ * instructions that go on by our zero flag (set: to the original call; clear: behind it,
+ * with the result in rax), and behind those three words (struct pil_site). rax holds the
+ * call's number, rdi rsi rdx r10 r8 r9 its arguments; rcx, r11 and the flags are dead,
+ * because the kernel would have destroyed them. Everything else must survive.
  *
  * Unwinders and pthread_cancel's forced unwinding pass through: the call frame
  * information says that the caller is the site itself, interrupted as by a signal.
  */
 #include "ops.h"
 
-#define SITE_SYSCALL	0
-#define SITE_AFTER	8
-#define SITE_INDEX	16
+/* From the return address to struct pil_site: funchook-sys's stub.rs, RETURN */
+#define STUB_RETURN	19
+#define SITE_AFTER	(STUB_RETURN + 8)
 #define RED_ZONE	128
 
 /* struct pil_filter */
@@ -35,17 +36,6 @@
 
 	.text
 
-/* A user shadow stack, where there is one, forgets the stub's call (we never return to it). */
-.macro forget_call
-	xorl	%ecx, %ecx
-	rdsspq	%rcx
-	testq	%rcx, %rcx
-	jz	.Lno_shadow\@
-	movl	$1, %ecx
-	incsspq	%rcx
-.Lno_shadow\@:
-.endm
-
 	.globl	pil_gate
 	.hidden	pil_gate
 	.type	pil_gate, @function
@@ -55,13 +45,11 @@ pil_gate:
 	.cfi_signal_frame
 	.cfi_def_cfa	%rsp, RED_ZONE + 8
 	.cfi_offset	%rip, -(RED_ZONE + 8)
-	forget_call
 	/* The quick answer: the kernel's descriptor in the first argument. */
 	cmpq	$512, %rax
 	jae	.Lslow
 	leaq	pil_quick(%rip), %rcx
-	movzbl	(%rcx,%rax), %ecx
-	cmpl	$1, %ecx
+	cmpb	$1, (%rcx,%rax)
 	jne	.Lslow
 	movl	%edi, %ecx
 	cmpl	pil_filter+NFDS(%rip), %ecx
@@ -69,19 +57,10 @@ pil_gate:
 	movq	pil_filter+FDS(%rip), %r11
 	cmpb	$0, (%r11,%rcx)
 	jne	.Lslow
-	movq	(%rsp), %r11
-	movq	SITE_SYSCALL(%r11), %r11
-	testq	%r11, %r11
-	jz	.Lslow
-	leaq	RED_ZONE + 8(%rsp), %rsp
-	.cfi_def_cfa	%rsp, 0
-	.cfi_register	%rip, %r11
-	jmp	*%r11
+	ret
 
 .Lslow:
-	.cfi_def_cfa	%rsp, RED_ZONE + 8
-	.cfi_offset	%rip, -(RED_ZONE + 8)
-	/* The stub's return address becomes the site's, for unwinders; it stays in rcx for us. */
+	/* For unwinders the caller is the site; the stub's address is kept in the frame. */
 	movq	(%rsp), %rcx
 	movq	SITE_AFTER(%rcx), %r11
 	movq	%r11, (%rsp)
@@ -99,10 +78,12 @@ pil_gate:
 	movq	%r10, F_ARG+24(%rsp)
 	movq	%r8, F_ARG+32(%rsp)
 	movq	%r9, F_ARG+40(%rsp)
+	addq	$STUB_RETURN, %rcx
 	movq	%rcx, F_SITE(%rsp)
 	movq	%rsp, %rdi
 	cld
 	call	pil_gate_c
+	movq	F_SITE(%rsp), %r11
 	movl	%eax, %ecx
 	movq	F_NR(%rsp), %rax
 	movq	F_ARG(%rsp), %rdi
@@ -111,23 +92,15 @@ pil_gate:
 	movq	F_ARG+24(%rsp), %r10
 	movq	F_ARG+32(%rsp), %r8
 	movq	F_ARG+40(%rsp), %r9
-	movq	F_SITE(%rsp), %r11
-	testl	%ecx, %ecx
-	jz	.Lgo_on
-	movq	SITE_AFTER(%r11), %r11
-	jmp	.Lleave
-.Lgo_on:
-	movq	SITE_SYSCALL(%r11), %r11
-.Lleave:
 	movq	%rbp, %rsp
 	.cfi_def_cfa_register %rsp
 	popq	%rbp
 	.cfi_adjust_cfa_offset -8
 	.cfi_restore	%rbp
-	leaq	RED_ZONE + 8(%rsp), %rsp
-	.cfi_def_cfa	%rsp, 0
-	.cfi_register	%rip, %r11
-	jmp	*%r11
+	subq	$STUB_RETURN, %r11
+	movq	%r11, (%rsp)
+	testl	%ecx, %ecx
+	ret
 	.cfi_endproc
 	.size	pil_gate, . - pil_gate
 

@@ -106,6 +106,7 @@ enum pil_class {
 	PIL_RIGHTS = 1 << 8,  /* sendmsg with control data */
 	PIL_CANCEL = 1 << 9,  /* a cancellation point */
 	PIL_SERVED = 1 << 10, /* may be answered by dispatch */
+	PIL_PATH = 1 << 11,   /* decided by its only path alone */
 };
 
 #define PIL_NONE 0xff
@@ -140,10 +141,17 @@ struct pil_row {
 
 #define PIL_NR_COUNT 512
 
+enum pil_quick {
+	PIL_QUICK_NONE,
+	PIL_QUICK_FD,   /* the descriptor in the first argument alone */
+	PIL_QUICK_PATH, /* the operation's only path alone */
+	PIL_QUICK_ELSE,
+};
+
 extern const struct pil_op pil_ops[];
 extern const struct pil_lowering pil_lowerings[];
 extern const struct pil_row pil_rows[PIL_NR_COUNT];
-/* 0: no row; 1: decided by the descriptor in the first argument alone; 2: anything else */
+/* enum pil_quick: what decides about a call of this number */
 extern const uint8_t pil_quick[PIL_NR_COUNT];
 extern const uint8_t pil_patched[PIL_NR_COUNT];
 extern const char pil_empty[1];
@@ -155,6 +163,7 @@ struct pil_tls {
 	uint32_t deferred; /* signals put off; their senders' mask is in `mask` */
 	char *top;         /* where the next call's private stack starts, or NULL */
 	char *stack;       /* the private stack itself */
+	const char *passed; /* an export found this path to be the kernel's; its site need not ask again */
 	char *running;     /* `top` when the running call began */
 	uint64_t mask;     /* signal mask to be restored when the call ends */
 	uint32_t selftest; /* gate passages while the start-up test runs; 0: no test */
@@ -175,6 +184,8 @@ enum pil_verdict {
 };
 
 enum pil_verdict pil_classify(int op, const long args[6]);
+/* The same for a single path. */
+enum pil_verdict pil_classify_path(int dirfd, const char *path);
 
 static inline uint8_t pil_fd_is(int fd)
 {
@@ -233,9 +244,9 @@ void pil_vectors_start(void);
 void pil_gate(void);
 void pil_on_stack(struct pil_job *job, char *top, unsigned long vectors);
 
-/* What a site's stub left behind the call of pil_gate. */
-struct pil_site {
-	uint64_t resume_syscall; /* the original instruction; 0: the gate makes the call */
+/* What a site's stub holds: STUB_RETURN bytes (gate_x86_64.S) behind the return address of its call of pil_gate. */
+struct __attribute__((packed)) pil_site {
+	uint64_t resume_syscall; /* the original instruction, or the stub's own */
 	uint64_t resume_after;
 	uint64_t index;
 };

@@ -29,6 +29,9 @@ extern char **environ;
 /* Who exports this is a copy of us. */
 PIL_EXPORT const char pil4dfs_marker[] = "daos-pil4dfs";
 
+/* DAOS's own library, if it is loaded: a dlsym that finds nothing allocates its message. */
+extern __attribute__((weak, visibility("default"))) const char query_pil4dfs_path[];
+
 static void say(const char *text)
 {
 	pil_syscall(SYS_write, 2, (long)text, (long)strlen(text), 0, 0, 0);
@@ -96,7 +99,7 @@ static bool rival(void)
 		say("libpil4dfs: a second copy of this library stays off\n");
 		return true;
 	}
-	if (dlsym(RTLD_DEFAULT, "query_pil4dfs_path")) {
+	if (query_pil4dfs_path) {
 		say("libpil4dfs: DAOS's own interception library is loaded too; this one stays off\n");
 		return true;
 	}
@@ -133,7 +136,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
 	bool armed;
 
 	(void)argc, (void)argv;
-	if (getauxval(AT_SECURE) || rival())
+	if (getauxval(AT_SECURE))
 		return;
 	if (!environ)
 		environ = envp;
@@ -141,7 +144,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
 	pil_tls.held++;
 	armed = pil_start() > 0;
 	if (armed) {
-		armed = arm();
+		armed = !rival() && arm();
 		pil_started(armed);
 	}
 	pil_tls.held--;

@@ -39,6 +39,17 @@ def ops_h(operations):
     return "".join(out)
 
 
+def only_path(op):
+    """Whether an operation's only path decides."""
+    words = [c[0] for c in op.classes if c[0] not in ("cancel", "birth")]
+    return op.level != "pass" and words in (["at"], ["path"])
+
+
+def keeps_frame(op):
+    """Whether the shim may stay on the stack during the real call, to tell the site what it knows."""
+    return only_path(op) and not op.has("cancel")
+
+
 def operation_entry(op):
     """One struct pil_op."""
     flags, fds, target, at = set(), 0, "PIL_NONE", []
@@ -62,6 +73,8 @@ def operation_entry(op):
             flags.add(FLAGS[word])
     if op.level != "pass":
         flags.add("PIL_SERVED")
+    if only_path(op):
+        flags.add("PIL_PATH")
     at = (at + ["PIL_NONE", "PIL_NONE"])[:2]
     text = (f"\t[PIL_OP_{op.ident}] = {{ {' | '.join(sorted(flags)) or 0}, {fds:#x}, {target}, "
             f"{{ {at[0]}, {at[1]} }}")
@@ -80,13 +93,15 @@ def source(s):
 
 
 def quick(op, kernel):
-    """1: whether the call is ours hangs on the descriptor in its first argument alone."""
+    """The enum pil_quick of a row."""
     words = [c for c in op.classes if c[0] != "cancel"]
     if words == [("fd", [0], "")] and kernel.lowering[0] == catalogue.Source(0, 0):
-        return 1
+        return "PIL_QUICK_FD"
     if words == [("at", [0, 1], "")] and kernel.lowering[0] == catalogue.Source(0, 0) and kernel.lowering[1].empty:
-        return 1
-    return 2
+        return "PIL_QUICK_FD"
+    if only_path(op):
+        return "PIL_QUICK_PATH"
+    return "PIL_QUICK_ELSE"
 
 
 def table_c(operations, arch):
@@ -170,12 +185,17 @@ def shim(op, sym):
     types = ", ".join(t for t, _ in sym.params) + (", ..." if sym.variadic else "")
     args = ", ".join(value(sym, s) for s in sym.lowering)
     answer = "r < 0 ? (int)-r : 0" if sym.error_number else f"({sym.returns})pil_return(r)"
+    real = f"PIL_REAL({sym.name}, {sym.returns}, ({types}))({names})"
+    if keeps_frame(op):
+        real = f"\t{{\n\t\t{sym.returns} result = {real};\n\n\t\tpil_tls.passed = NULL;\n\t\treturn result;\n\t}}\n}}\n\n"
+    else:
+        real = f"\treturn {real};\n}}\n\n"
     out = [f"PIL_SERVE {spaced(sym.returns, 'serve_' + sym.name)}({fixed})\n{{\n",
            f"\tif ({condition(op, sym)}) {{\n",
            f"\t\tconst long a[6] = {{ {args} }};\n",
            f"\t\tlong r = pil_serve(PIL_OP_{op.ident}, a);\n\n",
            f"\t\tif (r != PIL_NOT_OURS)\n\t\t\treturn {answer};\n\t}}\n",
-           f"\treturn PIL_REAL({sym.name}, {sym.returns}, ({types}))({names});\n}}\n\n",
+           real,
            f"PIL_EXPORT {spaced(sym.returns, sym.name)}({given})\n{{\n"]
     if sym.variadic:
         vtype, vname = sym.variadic

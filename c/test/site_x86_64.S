@@ -4,6 +4,11 @@
 .macro gate
 	leaq	-128(%rsp), %rsp
 	call	pil_gate
+	.byte	0x48, 0x8d, 0xa4, 0x24, 0x80, 0, 0, 0	/* leaq 128(%rsp), %rsp */
+	.byte	0x0f, 0x85				/* jne 2f */
+	.long	2f - . - 4
+	.byte	0xe9					/* jmp 1f */
+	.long	1f - . - 4
 	.quad	1f, 2f, 7
 1:	syscall
 2:

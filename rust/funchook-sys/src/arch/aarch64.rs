@@ -12,6 +12,8 @@ pub const JUMP: usize = 4;
 pub const PAGE: usize = 65536;
 /// Bytes no stub exceeds.
 pub const LONGEST_STUB: usize = 128;
+/// Bytes between the gate's return address and the descriptor.
+pub const RETURN: usize = 0;
 /// Bytes no trampoline exceeds.
 pub const LONGEST_TRAMPOLINE: usize = 64;
 /// Stubs begin at multiples of this.

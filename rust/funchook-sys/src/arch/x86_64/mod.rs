@@ -8,7 +8,7 @@ mod stub;
 mod window;
 
 pub use entry::{prologue, write_trampoline, LONGEST_TRAMPOLINE};
-pub use stub::{jump, write_stub, LONGEST_STUB, STUB_ALIGN};
+pub use stub::{jump, write_stub, LONGEST_STUB, RETURN, STUB_ALIGN};
 pub use window::{scan, JUMP};
 
 /// The page size.
