@@ -3,6 +3,7 @@
 //! Each `extern "C"` function here is: the panic boundary, pointers into references, one call.
 //! errno is never touched (the entry layer saves and restores it), nothing is printed to stdout,
 //! and a panic becomes `EIO` with one line on stderr - the application lives.
+mod api;
 mod arena;
 mod boundary;
 mod bypass;
