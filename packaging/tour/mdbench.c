@@ -1,6 +1,10 @@
-/* A small metadata benchmark: each rank creates, writes, stats, reads and removes files in a directory
- * of its own, then rank 0 counts what is left. Prints counts only, so that two runs can be compared. */
+/*
+ * A small metadata benchmark of the mdtest kind: each rank makes, stats, reads
+ * and removes files in its own and in its neighbour's directory. Prints counts
+ * only, so that two runs can be compared byte for byte.
+ */
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <mpi.h>
 #include <stdio.h>
@@ -9,72 +13,124 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static void must(int ok, const char *what)
+static int rank, size, errors;
+
+static void must(int ok, const char *what, const char *path)
 {
-	if (!ok) {
-		perror(what);
-		MPI_Abort(MPI_COMM_WORLD, 1);
-	}
+	if (ok)
+		return;
+	fprintf(stderr, "rank %d: %s %s: %s\n", rank, what, path,
+		strerror(errno));
+	errors++;
 }
 
-static int entries(const char *dir)
+static void report(const char *phase, long mine)
 {
-	DIR *d = opendir(dir);
-	struct dirent *e;
-	int n = 0;
+	long all = 0;
 
-	must(d != NULL, dir);
-	while ((e = readdir(d)) != NULL)
-		n += e->d_name[0] != '.';
-	closedir(d);
-	return n;
+	MPI_Reduce(&mine, &all, 1, MPI_LONG, MPI_SUM, 0, MPI_COMM_WORLD);
+	if (rank == 0) {
+		printf("%-8s %ld\n", phase, all);
+		fflush(stdout);
+	}
+	MPI_Barrier(MPI_COMM_WORLD);
 }
 
 int main(int argc, char **argv)
 {
-	char dir[4096], path[5000], buf[64], back[64];
-	int rank, size, n, i, fd, good = 0, total = 0;
+	char path[4096], text[64];
+	long count = argc > 2 ? atol(argv[2]) : 100, done = 0, total = 0;
 	struct stat st;
+	int neighbour;
 
 	MPI_Init(&argc, &argv);
 	MPI_Comm_rank(MPI_COMM_WORLD, &rank);
 	MPI_Comm_size(MPI_COMM_WORLD, &size);
-	must(argc == 3, "usage: mdbench DIR FILES");
-	n = atoi(argv[2]);
-	snprintf(dir, sizeof(dir), "%s/rank%d", argv[1], rank);
-	must(mkdir(dir, 0755) == 0, dir);
-	for (i = 0; i < n; i++) {
-		snprintf(path, sizeof(path), "%s/f%d", dir, i);
-		snprintf(buf, sizeof(buf), "rank %d file %d\n", rank, i);
-		fd = open(path, O_CREAT | O_EXCL | O_RDWR, 0644);
-		must(fd >= 0, path);
-		must(write(fd, buf, strlen(buf)) == (ssize_t)strlen(buf), "write");
-		must(fstat(fd, &st) == 0 && st.st_size == (off_t)strlen(buf), "fstat");
+	neighbour = (rank + 1) % size;
+
+	snprintf(path, sizeof(path), "%s/rank%d", argv[1], rank);
+	must(mkdir(path, 0755) == 0, "mkdir", path);
+	for (long i = 0; i < count; i++) {
+		snprintf(path, sizeof(path), "%s/rank%d/f%ld", argv[1], rank,
+			 i);
+		int fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0644);
+		int len = snprintf(text, sizeof(text), "rank %d file %ld", rank,
+				   i);
+
+		must(fd >= 0, "open", path);
+		must(write(fd, text, len) == len, "write", path);
+		must(close(fd) == 0, "close", path);
+		done++;
+	}
+	report("create", done);
+
+	done = 0;
+	for (long i = 0; i < count; i++) {
+		snprintf(path, sizeof(path), "%s/rank%d/f%ld", argv[1],
+			 neighbour, i);
+		must(stat(path, &st) == 0, "stat", path);
+		total += st.st_size;
+		done++;
+	}
+	report("stat", done);
+	report("bytes", total);
+
+	done = 0;
+	for (long i = 0; i < count; i++) {
+		char want[64];
+		int len = snprintf(want, sizeof(want), "rank %d file %ld",
+				   neighbour, i);
+
+		snprintf(path, sizeof(path), "%s/rank%d/f%ld", argv[1],
+			 neighbour, i);
+		int fd = open(path, O_RDONLY);
+
+		must(fd >= 0, "open", path);
+		done += read(fd, text, sizeof(text)) == len &&
+			memcmp(text, want, len) == 0;
 		close(fd);
 	}
-	MPI_Barrier(MPI_COMM_WORLD);
-	/* the neighbour's files, written by another process */
-	snprintf(dir, sizeof(dir), "%s/rank%d", argv[1], (rank + 1) % size);
-	for (i = 0; i < n; i++) {
-		snprintf(path, sizeof(path), "%s/f%d", dir, i);
-		snprintf(buf, sizeof(buf), "rank %d file %d\n", (rank + 1) % size, i);
-		memset(back, 0, sizeof(back));
-		fd = open(path, O_RDONLY);
-		must(fd >= 0, path);
-		good += read(fd, back, sizeof(back)) == (ssize_t)strlen(buf) && strcmp(buf, back) == 0;
-		close(fd);
+	report("read", done);
+
+	/* One shared file, every rank its stripe. */
+	snprintf(path, sizeof(path), "%s/shared", argv[1]);
+	int fd = open(path, O_RDWR | O_CREAT, 0644);
+
+	must(fd >= 0, "open", path);
+	done = 0;
+	for (long i = 0; i < count; i++) {
+		memset(text, 'a' + rank, sizeof(text));
+		done += pwrite(fd, text, sizeof(text),
+			       (i * size + rank) * (off_t)sizeof(text)) ==
+			(ssize_t)sizeof(text);
 	}
-	MPI_Barrier(MPI_COMM_WORLD);
-	snprintf(dir, sizeof(dir), "%s/rank%d", argv[1], rank);
-	must(entries(dir) == n, "entries");
-	for (i = 0; i < n; i += 2) {
-		snprintf(path, sizeof(path), "%s/f%d", dir, i);
-		must(unlink(path) == 0, path);
+	report("stripes", done);
+	must(fstat(fd, &st) == 0, "fstat", path);
+	report("size", st.st_size);
+	close(fd);
+
+	done = 0;
+	snprintf(path, sizeof(path), "%s/rank%d", argv[1], neighbour);
+	DIR *dir = opendir(path);
+
+	must(dir != NULL, "opendir", path);
+	while (dir && readdir(dir))
+		done++;
+	if (dir)
+		closedir(dir);
+	report("readdir", done);
+
+	done = 0;
+	for (long i = 0; i < count; i++) {
+		snprintf(path, sizeof(path), "%s/rank%d/f%ld", argv[1],
+			 neighbour, i);
+		must(unlink(path) == 0, "unlink", path);
+		done++;
 	}
-	must(entries(dir) == n / 2, "entries after unlink");
-	MPI_Reduce(&good, &total, 1, MPI_INT, MPI_SUM, 0, MPI_COMM_WORLD);
-	if (rank == 0)
-		printf("%d ranks, %d files each, %d read back right\n", size, n, total);
+	report("unlink", done);
+	snprintf(path, sizeof(path), "%s/rank%d", argv[1], neighbour);
+	must(rmdir(path) == 0, "rmdir", path);
+	report("errors", errors);
 	MPI_Finalize();
-	return 0;
+	return errors != 0;
 }

@@ -73,7 +73,7 @@ def _mdbench(context):
     """The MPI program, or nothing where there is no MPI."""
     if context.args.list or not prepare.have("mpicc"):
         return ""
-    source = os.path.join(base.TESTS, "apps", "mdbench.c")
+    source = os.path.join(base.ROOT, "packaging", "tour", "mdbench.c")
     binary, error = programs.compile_one(source, compiler="mpicc")
     return "" if error else binary
 

@@ -32,7 +32,7 @@ def _run(test, tool, command, directory=base.ROOT):
     if not prepare.have(tool):
         return test.skipped(f"no {tool}")
     env = dict(os.environ, PATH=prepare.search_path())
-    if tool == "cargo":
+    if command[0] == "cargo":
         env.setdefault("CARGO_TARGET_DIR", os.path.join(base.BUILD, "cargo"))
     outcome = base.run(command, None, env, directory, timeout=900)
     return test.passed() if outcome.status == 0 else test.failed(outcome.says(4000))
@@ -43,10 +43,10 @@ def tests(_):
     rust = os.path.join(base.ROOT, "rust")
 
     def rustfmt(test):
-        return _run(test, "cargo", ["cargo", "fmt", "--all", "--check"], rust)
+        return _run(test, "cargo-fmt", ["cargo", "fmt", "--all", "--check"], rust)
 
     def clippy(test):
-        return _run(test, "cargo", ["cargo", "clippy", "--locked", "-q", "--workspace", "--all-targets", "--", "-D", "warnings"], rust)
+        return _run(test, "cargo-clippy", ["cargo", "clippy", "--locked", "-q", "--workspace", "--all-targets", "--", "-D", "warnings"], rust)
 
     def shellcheck(test):
         # The application scripts are exercises in odd shell on purpose.
@@ -59,7 +59,7 @@ def tests(_):
         return _run(test, "clang-format", ["clang-format", "--fallback-style=none", "--dry-run", "-Werror", *sources])
 
     def python(test):
-        sources = [name for name in _files("*.py", "tests/run")]
+        sources = [name for name in _files("*.py")]
         check = "import ast, sys; [ast.parse(open(n).read(), n) for n in sys.argv[1:]]"
         return _run(test, "python3", ["python3", "-c", check, *sources])
 

@@ -6,6 +6,7 @@ import subprocess
 
 from . import base
 
+
 def search_path():
     return ":".join([os.environ.get("PATH", ""), base.PATH, os.path.expanduser("~/.cargo/bin")])
 
