@@ -6,6 +6,7 @@
 //! Relies on [`crate::rundir`] for the place to make that directory in.
 use crate::filter::pil_filter;
 use crate::gate::Guarded;
+use crate::mount::components;
 use crate::node::Node;
 use crate::ownfd::{self, OwnFd};
 use crate::process::Process;
@@ -30,7 +31,9 @@ pub struct Cwd {
     /// The thread on its way there: its own calls must not wait for itself.
     arriving: AtomicI64,
     parked: Guarded<Option<OwnFd>>,
-    /// A mount lies below the kernel's working directory.
+    /// The kernel's working directory by text, as far as it is known without asking.
+    text: Guarded<Option<Vec<u8>>>,
+    /// A mount lies below the kernel's working directory (by that text).
     above: AtomicBool,
     /// Counts the changes: what was known of relative paths holds no longer.
     changes: AtomicU32,
@@ -147,9 +150,47 @@ impl Cwd {
         self.arriving.store(0, Ordering::Relaxed);
     }
 
-    /// The kernel changed its working directory: ours is left.
+    /// The kernel changed its working directory, who knows where: ours is left. One system call.
     pub fn changed_by_kernel(&self, p: &Process) {
-        let above = kernel_cwd().is_some_and(|path| p.mounts.below(&path));
+        self.left_for(p, kernel_cwd());
+    }
+
+    /// The kernel changed its working directory to `path` (`None`: to a descriptor's); ours is left.
+    /// No system call: the text is followed as if there were no links, and where it misleads a
+    /// relative path that the kernel does not find is walked afterwards.
+    pub fn left_by(&self, p: &Process, path: Option<&[u8]>) {
+        let was_ours = self.node().is_some();
+        let base = match path {
+            Some([b'/', ..]) => Some(Vec::new()),
+            Some(_) if !was_ours => self.text.lock().take(),
+            _ => None,
+        };
+        let text = base.zip(path).map(|(mut text, path)| {
+            for (start, end) in components(path) {
+                match &path[start..end] {
+                    b"." => {}
+                    b".." => text.truncate(text.iter().rposition(|&b| b == b'/').unwrap_or(0)),
+                    name => {
+                        if text != b"/" {
+                            text.push(b'/');
+                        } else {
+                            text.truncate(1);
+                        }
+                        text.extend_from_slice(name);
+                    }
+                }
+            }
+            if text.is_empty() {
+                text.push(b'/');
+            }
+            text
+        });
+        self.left_for(p, text);
+    }
+
+    fn left_for(&self, p: &Process, text: Option<Vec<u8>>) {
+        let above = text.as_ref().is_some_and(|text| p.mounts.below(text));
+        *self.text.lock() = text;
         self.above.store(above, Ordering::Relaxed);
         self.set(None);
     }

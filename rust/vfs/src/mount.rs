@@ -214,6 +214,7 @@ impl Mount {
                 );
             })?,
         };
+        self.warn_of_shadow();
         let client = start_client()
             .map_err(|e| self.report(e, &pool, &cont, "cannot start the DAOS client"))?;
         let fs = match self.import(client, &pool, &cont) {
@@ -243,6 +244,26 @@ impl Mount {
         let mut handles = self.offered.lock().take()?;
         handles.names = Some((pool.to_owned(), cont.to_owned()));
         Filesystem::import_handles(client, &handles).ok()
+    }
+
+    /// A directory of the kernel's under the mount point: what bypasses us would write into it.
+    fn warn_of_shadow(&self) {
+        // SAFETY: a string.
+        let writable = unsafe {
+            call!(
+                SYS_faccessat,
+                libc::AT_FDCWD,
+                self.point.as_ptr(),
+                libc::W_OK
+            )
+        };
+        if !self.served_by_dfuse && writable.is_ok() {
+            log::warn!(
+                "{}: a writable directory lies under the mount point; programs without the library \
+                 write into it (better a mount point that does not exist)",
+                self.shown()
+            );
+        }
     }
 
     /// One line, then the errno programs see.
@@ -379,6 +400,17 @@ impl MountTable {
     /// True without any mount.
     pub fn is_empty(&self) -> bool {
         self.mounts.is_empty()
+    }
+
+    /// Paths do not mean what they meant (chroot(2), setns(2)): nothing new is ours. What is open
+    /// stays.
+    pub fn switch_off(&self) {
+        log::warn!(
+            "the root or a name space was changed: paths below mounts are left to the kernel"
+        );
+        for mount in self.mounts {
+            mount.given_up.store(true, Ordering::Relaxed);
+        }
     }
 
     /// The mount with this device number.

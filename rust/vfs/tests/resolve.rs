@@ -137,6 +137,34 @@ fn links_lead_out_and_in_again() {
 }
 
 #[test]
+fn the_kernels_directory_is_followed_by_text() {
+    let (_alone, p) = mounts();
+    file("/dfs/from-above", b"x");
+    let old = std::env::current_dir().unwrap();
+    let cd = |text: &str| {
+        let text = path(text);
+        let a = [arg(&text), 0, 0, 0, 0, 0];
+        vfs::ops::after(p, op::chdir, a, kernel(libc::SYS_chdir, a))
+    };
+    for steps in [
+        &["/tmp/.", "..", "proc/../"][..],
+        &["/"],
+        &["/usr", "../dev", ".."],
+    ] {
+        for step in steps {
+            assert_eq!(cd(step), 0);
+        }
+        assert!(stat("dfs/from-above", 0).is_ok(), "{steps:?}");
+        assert_eq!(stat("tmp", 0).err(), Some(NOT_OURS));
+    }
+    assert_eq!(cd("/tmp"), 0);
+    assert_eq!(stat("dfs/from-above", 0).err(), Some(NOT_OURS));
+    assert!(stat("../dfs/from-above", 0).is_ok());
+    std::env::set_current_dir(old).unwrap();
+    p.cwd.changed_by_kernel(p);
+}
+
+#[test]
 fn forty_links_are_followed_not_more() {
     let (_alone, _) = mounts();
     let d = fresh("forty");

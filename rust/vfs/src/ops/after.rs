@@ -21,7 +21,12 @@ pub fn after(p: &'static Process, op: OpId, a: [i64; 6], ret: i64) -> i64 {
     match op {
         op::umask => p.credentials.set_umask(a[0] as u32),
         op::credentials if ret == 0 || is_setfs(ret) => p.credentials.invalidate(),
-        op::chdir | op::fchdir if ret == 0 => p.cwd.changed_by_kernel(p),
+        op::fchdir if ret == 0 => p.cwd.left_by(p, None),
+        op::chdir if ret == 0 => {
+            let mut buffer = user::PathBuffer::new();
+            p.cwd.left_by(p, buffer.copy(a[0]).ok());
+        }
+        op::chroot | op::setns if ret == 0 => p.mounts.switch_off(),
         _ => {}
     }
     if matches!(
