@@ -1,7 +1,8 @@
 //! A started libdaos. Created once a process; after fork the child's first use re-attaches
 //! (`daos_reinit`), which is why every path to the function table goes through [`Client::api`].
 //! No lock is held here: a child may inherit this state from any instant of its parent.
-use crate::environment::Variable;
+use crate::environment::{Pair, Variable};
+use crate::footprint::Footprint;
 use crate::{Errno, Result};
 use daos_sys::Api;
 use std::ffi::CStr;
@@ -17,6 +18,8 @@ pub struct Client {
     attached: AtomicU32,
     /// 1 while a thread of this process re-attaches.
     attaching: AtomicU32,
+    /// Variables libdaos set when it started, for the time of a `daos_reinit`.
+    settings: Vec<Pair>,
 }
 
 impl Client {
@@ -31,8 +34,10 @@ impl Client {
     /// (without any it would write its error lines to the program's standard output). This
     /// variable and two that make verbs survive a fork are in the environment during `daos_init`
     /// only, so that children do not inherit them; other threads must not be in getenv at that
-    /// time, as with any setenv.
+    /// time, as with any setenv. What libdaos itself leaves in the process (its variables, the
+    /// limit of descriptors, signal handlers) is put back as it was.
     pub fn start_logging(api: &'static Api, log_file: &CStr) -> Result<Arc<Client>> {
+        let before = Footprint::take();
         let rc = {
             let _log = Variable::set(c"D_LOG_FILE", log_file);
             // Verbs memory survives a fork only if the fabric knows of it from the start.
@@ -41,6 +46,7 @@ impl Client {
             // SAFETY: the table's functions are libdaos's own, loaded for good.
             unsafe { (api.daos_init)() }
         };
+        let settings = before.put_back(api);
         if rc != 0 {
             return Err(Errno::from_daos(rc));
         }
@@ -49,6 +55,7 @@ impl Client {
             forks: AtomicU32::new(0),
             attached: AtomicU32::new(0),
             attaching: AtomicU32::new(0),
+            settings,
         }))
     }
 
@@ -121,6 +128,11 @@ impl Client {
             .daos_reinit
             .or(self.api.daos_eq_lib_reset_after_fork);
         let reinit = reinit.ok_or(Errno::EIO)?;
+        let _settings: Vec<Variable<'_>> = self
+            .settings
+            .iter()
+            .map(|(name, value)| Variable::set(name, value))
+            .collect();
         // SAFETY: called in a fork child, once, as both functions require.
         match unsafe { reinit() } {
             0 => Ok(()),
@@ -132,7 +144,7 @@ impl Client {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stub::{start, ENVIRONMENT};
+    use crate::stub::{start, table, ENVIRONMENT};
     use std::ffi::{c_int, CString};
     use std::sync::Mutex;
 
@@ -146,12 +158,6 @@ mod tests {
             let value = libc::getenv(c"D_LOG_FILE".as_ptr());
             (!value.is_null()).then(|| CStr::from_ptr(value).to_owned())
         }
-    }
-
-    fn table(init: unsafe extern "C" fn() -> c_int) -> Api {
-        let mut api = crate::stub::api();
-        api.daos_init = init;
-        api
     }
 
     unsafe extern "C" fn started() -> c_int {

@@ -1,12 +1,12 @@
-//! Variables of the environment while libdaos starts: it reads its settings there, and children must
-//! not inherit what we added. Nobody else may be in the environment meanwhile, as with any
-//! setenv(3): that is the contract of `Client::start_logging`.
-use std::ffi::{c_char, c_int, c_void, CStr};
+//! Variables of the environment while libdaos starts: it reads its settings there and leaves some
+//! of its own, and children must inherit neither. Nobody else may be in the environment meanwhile,
+//! as with any setenv(3): that is the contract of `Client::start_logging`.
+use std::ffi::{c_char, c_int, c_void, CStr, CString};
 
 /// A variable of the environment for the time of `daos_init`, taken away again on drop. What the
 /// user set stays.
-pub(crate) struct Variable {
-    name: &'static CStr,
+pub(crate) struct Variable<'a> {
+    name: &'a CStr,
     undo: Undo,
 }
 
@@ -16,9 +16,9 @@ enum Undo {
     Empty,
 }
 
-impl Variable {
+impl<'a> Variable<'a> {
     /// Sets it, unless the user did.
-    pub(crate) fn set(name: &'static CStr, value: &CStr) -> Variable {
+    pub(crate) fn set(name: &'a CStr, value: &CStr) -> Variable<'a> {
         // SAFETY: the environment is read; see the contract of `Client::start_logging`.
         let old = unsafe { libc::getenv(name.as_ptr()).as_ref() };
         let undo = match old {
@@ -39,7 +39,7 @@ impl Variable {
     }
 }
 
-impl Drop for Variable {
+impl Drop for Variable<'_> {
     fn drop(&mut self) {
         for editor in [Editor::of_libc(), Editor::of_program()] {
             // SAFETY: see the contract of `Client::start_logging`.
@@ -53,6 +53,118 @@ impl Drop for Variable {
                 }
             }
         }
+    }
+}
+
+/// What libdaos, CaRT and libfabric are known to set. A shell keeps its variables where `environ`
+/// does not show them, so that these are asked for by name.
+const KNOWN: &[&CStr] = &[
+    c"FI_UNIVERSE_SIZE",
+    c"FI_OFI_RXM_USE_SRX",
+    c"FI_OFI_RXM_DEF_TCP_WAIT_OBJ",
+    c"FI_CXI_DEFAULT_CQ_SIZE",
+    c"FI_CXI_OFLOW_BUF_SIZE",
+    c"FI_CXI_CQ_FILL_PERCENT",
+    c"FI_MR_CACHE_MAX_COUNT",
+    c"CRT_PHY_ADDR_STR",
+    c"CRT_SECONDARY_PROVIDER",
+    c"CRT_TIMEOUT",
+    c"D_INTERFACE",
+    c"D_DOMAIN",
+    c"D_PROVIDER",
+    c"D_PORT_AUTO_ADJUST",
+    c"OFI_INTERFACE",
+    c"OFI_DOMAIN",
+    c"UCX_IB_FORK_INIT",
+];
+
+extern "C" {
+    static environ: *const *const c_char;
+}
+
+/// A name and its value.
+pub(crate) type Pair = (CString, CString);
+
+/// The environment at one instant.
+pub(crate) struct Snapshot {
+    /// What `environ` shows, as `NAME=value`.
+    entries: Vec<CString>,
+    /// What getenv answers for [`KNOWN`].
+    known: Vec<Option<CString>>,
+}
+
+impl Snapshot {
+    pub(crate) fn take() -> Snapshot {
+        Snapshot {
+            entries: entries(),
+            known: KNOWN.iter().map(|name| value_of(name)).collect(),
+        }
+    }
+
+    /// Undoes every change since. Answers what had been added or changed, for
+    /// [`Client::api`](crate::Client::api) of a fork child: libdaos reads it once more there.
+    pub(crate) fn put_back(&self) -> Vec<Pair> {
+        let mut changed = Vec::new();
+        for entry in entries() {
+            if let (Some((name, value)), false) = (split(&entry), self.entries.contains(&entry)) {
+                changed.push((name, value));
+            }
+        }
+        for (name, old) in KNOWN.iter().zip(&self.known) {
+            let new = value_of(name);
+            let is_known = changed.iter().any(|(known, _)| known.as_c_str() == *name);
+            if let (Some(new), false) = (new.filter(|new| old.as_ref() != Some(new)), is_known) {
+                changed.push(((*name).to_owned(), new));
+            }
+        }
+        for (name, _) in &changed {
+            let old = self.old_value(name);
+            // libc's first, see `Editor`; the program's where getenv still shows the change.
+            Editor::of_libc().put(name, old.as_deref());
+            if value_of(name) != old {
+                Editor::of_program().put(name, old.as_deref());
+            }
+        }
+        changed
+    }
+
+    fn old_value(&self, name: &CStr) -> Option<CString> {
+        let known = KNOWN.iter().position(|known| *known == name);
+        let of_entry = |entry: &CString| split(entry).filter(|(known, _)| known.as_c_str() == name);
+        known
+            .and_then(|place| self.known[place].clone())
+            .or_else(|| Some(self.entries.iter().find_map(of_entry)?.1))
+    }
+}
+
+/// `environ`, copied: whoever changes it may free or reuse what it points to.
+fn entries() -> Vec<CString> {
+    let mut all = Vec::new();
+    // SAFETY: null or a list of strings that ends with null; nobody changes it meanwhile, see the
+    // contract of `Client::start_logging`.
+    unsafe {
+        let mut place = environ;
+        while !place.is_null() && !(*place).is_null() {
+            all.push(CStr::from_ptr(*place).to_owned());
+            place = place.add(1);
+        }
+    }
+    all
+}
+
+fn split(entry: &CStr) -> Option<Pair> {
+    let bytes = entry.to_bytes();
+    let equals = bytes.iter().position(|b| *b == b'=')?;
+    let part = |bytes: &[u8]| CString::new(bytes).ok();
+    Some((part(&bytes[..equals])?, part(&bytes[equals + 1..])?))
+}
+
+/// getenv(3), the program's own where it has one.
+fn value_of(name: &CStr) -> Option<CString> {
+    // SAFETY: as `entries`.
+    unsafe {
+        let value = libc::getenv(name.as_ptr());
+        (!value.is_null()).then(|| CStr::from_ptr(value).to_owned())
     }
 }
 
@@ -96,6 +208,17 @@ impl Editor {
                 }
             },
             _ => Editor::of_program(),
+        }
+    }
+
+    /// Gives a variable back its value, or none.
+    fn put(&self, name: &CStr, value: Option<&CStr>) {
+        // SAFETY: see the contract of `Client::start_logging`.
+        unsafe {
+            match value {
+                Some(value) => self.set(name, value),
+                None => self.unset(name),
+            }
         }
     }
 

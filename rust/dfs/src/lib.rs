@@ -17,6 +17,7 @@ mod environment;
 mod errno;
 mod file;
 mod filesystem;
+mod footprint;
 mod handle;
 mod handles;
 mod mount;

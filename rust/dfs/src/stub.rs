@@ -21,6 +21,13 @@ pub(crate) fn api() -> Api {
     api
 }
 
+/// Such a table with this `daos_init`.
+pub(crate) fn table(init: unsafe extern "C" fn() -> c_int) -> Api {
+    let mut api = api();
+    api.daos_init = init;
+    api
+}
+
 /// A client over such a table.
 pub(crate) fn start(api: Api) -> Result<Arc<Client>> {
     let _alone = ENVIRONMENT.lock();

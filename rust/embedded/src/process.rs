@@ -181,9 +181,15 @@ pub fn init() -> Result<()> {
         "embedded provider of pil4dfs over {root}: this is NOT DAOS"
     ));
     raise_descriptor_limit();
-    // libdaos leaves this behind in the environment, too.
-    // SAFETY: NUL-terminated strings; as unsafe beside another thread's getenv as the original.
-    unsafe { libc::setenv(c"FI_UNIVERSE_SIZE".as_ptr(), c"2048".as_ptr(), 0) };
+    // libdaos leaves these behind in the environment, too.
+    for (name, value) in [
+        (c"FI_UNIVERSE_SIZE", c"2048"),
+        (c"FI_OFI_RXM_USE_SRX", c"1"),
+        (c"CRT_SECONDARY_PROVIDER", c"0"),
+    ] {
+        // SAFETY: NUL-terminated strings; as unsafe beside another thread's getenv as the original.
+        unsafe { libc::setenv(name.as_ptr(), value.as_ptr(), 0) };
+    }
     USERS.fetch_add(1, Ordering::AcqRel);
     Ok(())
 }
