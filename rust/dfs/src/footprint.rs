@@ -48,11 +48,9 @@ impl Footprint {
                 unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) };
             }
         }
-        let now = actions();
-        for place in 0..SIGNALS {
-            let (old, new) = (self.actions[place], now[place]);
+        for (signal, (old, new)) in (1..).zip(self.actions.iter().zip(&actions())) {
             if old != new && came_with(api.daos_init as usize, new.handler) {
-                set_action(place as c_int + 1, &old);
+                set_action(signal, old);
             }
         }
         self.environment.put_back()
