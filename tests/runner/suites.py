@@ -5,7 +5,7 @@ import fnmatch
 import glob
 import os
 
-from . import apps, bad, base, bypass, conform, fault, history, lint, rust, transparency
+from . import apps, bad, base, bypass, conform, entry, fault, history, lint, rust, transparency
 
 
 @dataclasses.dataclass
@@ -32,6 +32,7 @@ def program_names():
 ALL = [
     Suite("lint", lint.tests, needs_build=False),
     Suite("rust", rust.tests, needs_build=False),
+    Suite("entry", entry.tests),
     Suite("conform-native", conform.native, needs_build=False, needs_programs=True),
     Suite("conform-mount", conform.mounted, needs_programs=True),
     Suite("transparency", transparency.tests, needs_programs=True),
