@@ -67,11 +67,13 @@ fn entries() -> impl Iterator<Item = &'static CStr> {
 
 /// The value of a variable of this process.
 pub fn variable(name: &str) -> Option<CString> {
-    let value = |entry: &CStr| {
-        let rest = entry.to_bytes().strip_prefix(name.as_bytes())?;
-        CString::new(rest.strip_prefix(b"=")?).ok()
-    };
-    entries().find_map(value)
+    entries().find_map(|entry| value(entry, name))
+}
+
+/// The value in `NAME=value`, if that is the name.
+fn value(entry: &CStr, name: &str) -> Option<CString> {
+    let rest = entry.to_bytes().strip_prefix(name.as_bytes())?;
+    CString::new(rest.strip_prefix(b"=")?).ok()
 }
 
 /// What programs started from here should find in their environment even when it was stripped: the
@@ -99,9 +101,12 @@ pub fn kept() -> Kept {
 }
 
 impl Config {
-    /// Reads the process's environment.
+    /// Reads the process's environment, once: most have nothing for us.
     pub fn from_environment() -> Config {
-        Config::read(&variable)
+        const OURS: [&[u8]; 3] = [b"D_IL_", b"DAOS_", b"PIL4DFS_"];
+        let ours = |entry: &&CStr| OURS.iter().any(|prefix| entry.to_bytes().starts_with(prefix));
+        let entries: Vec<&CStr> = entries().filter(ours).collect();
+        Config::read(&|name| entries.iter().find_map(|entry| value(entry, name)))
     }
 
     /// Reads an environment through `get`.

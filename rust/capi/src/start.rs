@@ -37,8 +37,7 @@ fn start() -> bool {
 /// Makes the process state if there is a mount to serve. The filter stays unarmed: the entry layer
 /// arms it when the call sites are patched ([`pil_armed_now`]).
 fn prepare(config: &Config) -> bool {
-    let mountinfo = read_file(c"/proc/self/mountinfo").unwrap_or_default();
-    let dfuse = mountinfo.windows(13).any(|w| w == b" - fuse.daos ");
+    let dfuse = mentions(c"/proc/self/mountinfo", b" - fuse.daos ");
     if config.mount.is_none() && (!dfuse || bypassed(config)) {
         return false;
     }
@@ -59,8 +58,11 @@ fn prepare(config: &Config) -> bool {
         container: m.container.clone(),
     });
     // short tools keep to dfuse on the mounts it serves
-    let seen: &[u8] = if dfuse && !bypassed(config) { &mountinfo } else { b"" };
-    let mounts = MountTable::from_config(&MountConfig { explicit: explicit.collect(), mountinfo: seen });
+    let seen = match dfuse && !bypassed(config) {
+        true => read_file(c"/proc/self/mountinfo").unwrap_or_default(),
+        false => Vec::new(),
+    };
+    let mounts = MountTable::from_config(&MountConfig { explicit: explicit.collect(), mountinfo: &seen });
     if mounts.is_empty() {
         return false;
     }
@@ -210,6 +212,37 @@ pub extern "C" fn pil_exit(_status: i32) {
     })
 }
 
+/// Whether a file of /proc holds `text`. Allocates nothing: every program with the library loaded asks.
+fn mentions(path: &CStr, text: &[u8]) -> bool {
+    // SAFETY: a string.
+    let Ok(fd) = (unsafe { call!(SYS_openat, libc::AT_FDCWD, path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) })
+    else {
+        return false;
+    };
+    let mut bytes = [0u8; 4096];
+    // What is left of the part before: a text may lie across two.
+    let mut kept = 0;
+    let found = loop {
+        // SAFETY: the buffer has so many bytes behind those kept.
+        let read = unsafe { call!(SYS_read, fd, bytes.as_mut_ptr().add(kept), bytes.len() - kept) };
+        let end = match read {
+            Ok(0) => break false,
+            Ok(n) => kept + n as usize,
+            Err(Errno::EINTR) => continue,
+            Err(_) => break false,
+        };
+        if bytes[..end].windows(text.len()).any(|w| w == text) {
+            break true;
+        }
+        let rest = end.saturating_sub(text.len() - 1);
+        bytes.copy_within(rest..end, 0);
+        kept = end - rest;
+    };
+    // SAFETY: the descriptor is ours.
+    let _ = unsafe { call!(SYS_close, fd) };
+    found
+}
+
 /// The bytes of a file of /proc.
 fn read_file(path: &CStr) -> Result<Vec<u8>, Errno> {
     // SAFETY: a string, and a buffer of the given size below.
@@ -230,4 +263,24 @@ fn read_file(path: &CStr) -> Result<Vec<u8>, Errno> {
     // SAFETY: the descriptor is ours.
     let _ = unsafe { call!(SYS_close, fd) };
     result.map(|()| bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_found_wherever_it_lies() {
+        let path = format!("/tmp/pil4dfs-test-mentions-{}", std::process::id());
+        let file = CString::new(path.as_str()).unwrap();
+        for at in [0, 1, 4080, 4090, 4095, 4096, 8185, 9000] {
+            let mut bytes = vec![b'-'; at];
+            bytes.extend_from_slice(b" - fuse.daos x");
+            std::fs::write(&path, &bytes).unwrap();
+            assert!(mentions(&file, b" - fuse.daos "), "{at}");
+            assert!(!mentions(&file, b" - fuse.other "));
+        }
+        std::fs::remove_file(&path).unwrap();
+        assert!(!mentions(&file, b"x"));
+    }
 }
