@@ -81,7 +81,6 @@ pil_gate:
 	addq	$STUB_RETURN, %rcx
 	movq	%rcx, F_SITE(%rsp)
 	movq	%rsp, %rdi
-	cld
 	call	pil_gate_c
 	movq	F_SITE(%rsp), %r11
 	movl	%eax, %ecx

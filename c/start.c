@@ -29,7 +29,7 @@ extern char **environ;
 /* Who exports this is a copy of us. */
 PIL_EXPORT const char pil4dfs_marker[] = "daos-pil4dfs";
 /* Our own one: the name itself is that of the first copy, here too. */
-extern __attribute__((alias("pil4dfs_marker"), visibility("hidden"))) const char own_marker[];
+extern __attribute__((alias("pil4dfs_marker"), visibility("hidden"))) const char own_marker[sizeof("daos-pil4dfs")];
 
 /* DAOS's own library, if it is loaded: a dlsym that finds nothing allocates its message. */
 extern __attribute__((weak, visibility("default"))) const char query_pil4dfs_path[];
