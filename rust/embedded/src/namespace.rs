@@ -33,6 +33,18 @@ pub struct Node {
     pub link: Vec<u8>,
 }
 
+impl Node {
+    /// A directory known by its id, as the start of a walk: only the id matters there.
+    fn start(dir: Oid) -> Node {
+        Node {
+            parent: SUPERBLOCK,
+            name: ROOT_NAME.to_vec(),
+            entry: Entry::new(libc::S_IFDIR, 0, 0, dir, 0, 0),
+            link: Vec::new(),
+        }
+    }
+}
+
 /// DFS refuses what cannot be a name: empty, longer than 255 bytes, with a slash - all `EINVAL`.
 pub fn check_name(name: &[u8]) -> Result<()> {
     match name.is_empty() || name.len() > daos_sys::DFS_MAX_NAME || name.contains(&b'/') {
@@ -92,11 +104,11 @@ impl<'s> Tree<'s> {
     }
 
     /// The name in a directory, through links if `follow`.
-    pub fn lookup_in(self, txn: &Txn<'_>, dir: &Node, name: &[u8], follow: bool) -> Result<Node> {
-        let node = self.node(txn, dir.entry.oid, name)?;
+    pub fn lookup_in(self, txn: &Txn<'_>, dir: Oid, name: &[u8], follow: bool) -> Result<Node> {
+        let node = self.node(txn, dir, name)?;
         match node.entry.is_link() && follow {
             false => Ok(node),
-            true => self.follow(txn, std::slice::from_ref(dir), &node, &mut 0),
+            true => self.follow(txn, &[Node::start(dir)], &node, &mut 0),
         }
     }
 

@@ -42,6 +42,15 @@ fn mode_of(path: &str) -> Option<u32> {
     std::fs::metadata(path).ok().map(|meta| meta.mode())
 }
 
+/// Hexadecimal, at least so many digits: every stat of a file needs a path, and `format!` would
+/// be half its cost.
+fn push_hex(text: &mut Vec<u8>, number: u64, least: u32) {
+    let digits = (16 - number.leading_zeros() / 4).max(least);
+    for digit in (0..digits).rev() {
+        text.push(b"0123456789abcdef"[(number >> (4 * digit)) as usize & 15]);
+    }
+}
+
 fn host<T>(result: std::io::Result<T>) -> Result<T> {
     result.map_err(|error| Error::Errno(error.raw_os_error().unwrap_or(libc::EIO)))
 }
@@ -138,14 +147,18 @@ impl Store {
     /// Where the bytes of an object are.
     pub fn data_path(&self, cont: u32, oid: Oid) -> CString {
         let place = crate::key::hash(&oid.hi.to_le_bytes()) ^ oid.lo;
-        let path = format!(
-            "{}/data/{cont:x}/{:02x}/{:x}.{:x}\0",
-            self.root,
-            place & 0xff,
-            oid.lo,
-            oid.hi
-        );
-        CString::from_vec_with_nul(path.into_bytes()).unwrap_or_default()
+        let mut path = Vec::with_capacity(self.root.len() + 64);
+        path.extend_from_slice(self.root.as_bytes());
+        path.extend_from_slice(b"/data/");
+        push_hex(&mut path, cont.into(), 1);
+        path.push(b'/');
+        push_hex(&mut path, place & 0xff, 2);
+        path.push(b'/');
+        push_hex(&mut path, oid.lo, 1);
+        path.push(b'.');
+        push_hex(&mut path, oid.hi, 1);
+        path.push(0);
+        CString::from_vec_with_nul(path).unwrap_or_default()
     }
 
     /// Makes the directory of a data path, which the first file in it needs.
@@ -335,6 +348,24 @@ impl Store {
                 )),
                 _ => Err(Error::last()),
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_in_paths_are_as_format_writes_them() {
+        let text = |number, least| {
+            let mut text = Vec::new();
+            push_hex(&mut text, number, least);
+            String::from_utf8(text).expect("ASCII")
+        };
+        for number in [0, 1, 9, 0xa, 0x10, 0xff, 0x1234, 1 << 60, u64::MAX] {
+            assert_eq!(text(number, 1), format!("{number:x}"));
+            assert_eq!(text(number, 2), format!("{number:02x}"));
         }
     }
 }

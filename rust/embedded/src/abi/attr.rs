@@ -89,7 +89,7 @@ unsafe fn named(
         let dir = directory(mount, parent)?;
         let name = bytes(name)?;
         check_name(name)?;
-        tree.lookup_in(txn, &dir.node(), name, follow)
+        tree.lookup_in(txn, dir.oid, name, follow)
     }
 }
 

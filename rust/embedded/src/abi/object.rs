@@ -6,7 +6,7 @@ use super::{attr, bytes, glob, required};
 use crate::data::Cache;
 use crate::entry::Entry;
 use crate::error::{errno, Result};
-use crate::key::{Oid, ROOT_NAME, SUPERBLOCK};
+use crate::key::Oid;
 use crate::lmdb::Txn;
 use crate::namespace::{Node, Tree};
 use daos_sys::*;
@@ -138,18 +138,6 @@ pub(crate) struct Directory {
     pub(crate) oid: Oid,
     pub(crate) chunk: u64,
     pub(crate) oclass: u32,
-}
-
-impl Directory {
-    /// As the start of a walk. Only its id matters there.
-    pub(crate) fn node(&self) -> Node {
-        Node {
-            parent: SUPERBLOCK,
-            name: ROOT_NAME.to_vec(),
-            entry: Entry::new(libc::S_IFDIR, 0, 0, self.oid, self.chunk, self.oclass),
-            link: Vec::new(),
-        }
-    }
 }
 
 export! {

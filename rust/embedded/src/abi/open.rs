@@ -177,7 +177,7 @@ unsafe fn look_up_in(
         check_flags(mount, flags)?;
         let tree = mount.tree()?;
         let txn = tree.store.env().read()?;
-        let node = tree.lookup_in(&txn, &dir.node(), name, flags & libc::O_NOFOLLOW == 0)?;
+        let node = tree.lookup_in(&txn, dir.oid, name, flags & libc::O_NOFOLLOW == 0)?;
         Ok((mount, node))
     }
 }
