@@ -6,10 +6,11 @@ use std::sync::atomic::Ordering;
 use vfs::filter;
 
 /// The version of the library, as `"0.1.0"`.
-const VERSION: &CStr = match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
-    Ok(version) => version,
-    Err(_) => unreachable!(),
-};
+const VERSION: &CStr =
+    match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
+        Ok(version) => version,
+        Err(_) => unreachable!(),
+    };
 
 /// The version of the library: a static string such as `"0.1.0"`, never freed.
 ///
@@ -25,7 +26,9 @@ pub extern "C" fn pil4dfs_version() -> *const c_char {
 /// Never fails. Thread-safe and async-signal-safe.
 #[no_mangle]
 pub extern "C" fn pil4dfs_active() -> c_int {
-    boundary(0, || c_int::from(filter::pil_filter.armed.load(Ordering::Relaxed) != 0))
+    boundary(0, || {
+        c_int::from(filter::pil_filter.armed.load(Ordering::Relaxed) != 0)
+    })
 }
 
 /// 1 when `fd` is an open descriptor served by this library, else 0 (the kernel's, closed, or no

@@ -27,7 +27,11 @@ impl Spin {
     }
 
     fn lock(&self) {
-        while self.0.compare_exchange_weak(false, true, Ordering::Acquire, Ordering::Relaxed).is_err() {
+        while self
+            .0
+            .compare_exchange_weak(false, true, Ordering::Acquire, Ordering::Relaxed)
+            .is_err()
+        {
             if self.0.load(Ordering::Relaxed) {
                 // SAFETY: sched_yield has no arguments.
                 let _ = unsafe { call!(SYS_sched_yield) };
@@ -58,8 +62,12 @@ impl Arena {
     /// An empty heap; the first allocation maps a chunk.
     pub const fn new() -> Arena {
         Arena {
-            classes: [const { Class { lock: Spin::new(), free: AtomicPtr::new(null_mut()) } };
-                CLASSES.len()],
+            classes: [const {
+                Class {
+                    lock: Spin::new(),
+                    free: AtomicPtr::new(null_mut()),
+                }
+            }; CLASSES.len()],
             bump_lock: Spin::new(),
             bump: AtomicPtr::new(null_mut()),
             bump_left: AtomicUsize::new(0),
@@ -85,7 +93,9 @@ impl Arena {
         let block = class.free.load(Ordering::Relaxed);
         if !block.is_null() {
             // SAFETY: a free block holds the pointer to the next one.
-            class.free.store(unsafe { block.cast::<*mut u8>().read() }, Ordering::Relaxed);
+            class
+                .free
+                .store(unsafe { block.cast::<*mut u8>().read() }, Ordering::Relaxed);
         }
         class.lock.unlock();
         if block.is_null() {
@@ -110,7 +120,8 @@ impl Arena {
         let block = self.bump.load(Ordering::Relaxed);
         self.bump_left.fetch_sub(size, Ordering::Relaxed);
         // SAFETY: at least `size` bytes were left in the chunk.
-        self.bump.store(unsafe { block.add(size) }, Ordering::Relaxed);
+        self.bump
+            .store(unsafe { block.add(size) }, Ordering::Relaxed);
         self.bump_lock.unlock();
         block
     }
@@ -128,7 +139,15 @@ fn class_of(layout: Layout) -> Option<usize> {
 fn map(len: usize) -> *mut u8 {
     // SAFETY: an anonymous mapping at an address of the kernel's choice.
     let r = unsafe {
-        call!(SYS_mmap, 0, len, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0)
+        call!(
+            SYS_mmap,
+            0,
+            len,
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+            -1,
+            0
+        )
     };
     r.map_or(null_mut(), |p| p as usize as *mut u8)
 }
@@ -177,7 +196,11 @@ unsafe impl GlobalAlloc for Arena {
         let class = &self.classes[index];
         class.lock.lock();
         // SAFETY: the caller gives the block up; it is at least 16 bytes.
-        unsafe { block.cast::<*mut u8>().write(class.free.load(Ordering::Relaxed)) };
+        unsafe {
+            block
+                .cast::<*mut u8>()
+                .write(class.free.load(Ordering::Relaxed))
+        };
         class.free.store(block, Ordering::Relaxed);
         class.lock.unlock();
     }
@@ -190,7 +213,13 @@ unsafe impl GlobalAlloc for Arena {
             (None, None) if layout.align() <= PAGE => {
                 // SAFETY: the block is a mapping of pages(layout.size()) bytes of ours.
                 let moved = unsafe {
-                    call!(SYS_mremap, block, pages(layout.size()), pages(size), libc::MREMAP_MAYMOVE)
+                    call!(
+                        SYS_mremap,
+                        block,
+                        pages(layout.size()),
+                        pages(size),
+                        libc::MREMAP_MAYMOVE
+                    )
                 };
                 return moved.map_or(null_mut(), |p| p as usize as *mut u8);
             }

@@ -3,16 +3,100 @@
 
 /// Programs.
 const TOOLS: &[&str] = &[
-    "arch", "as", "awk", "basename", "bc", "cal", "cat", "chmod", "chown", "clang", "clear", "cmake", "cmake3",
-    "cp", "cpp", "daos", "daos_agent", "daos_engine", "daos_server", "df", "dfuse", "dmg", "expr", "f77", "f90",
-    "f95", "file", "gawk", "gcc", "gfortran", "gmake", "go", "gofmt", "grep", "g++", "head", "link", "ln", "ls",
-    "kill", "m4", "make", "mkdir", "mktemp", "mv", "nasm", "yasm", "nm", "numactl", "patchelf", "ping",
-    "pkg-config", "ps", "pwd", "ranlib", "readelf", "readlink", "rename", "rm", "rmdir", "rpm", "sed", "seq",
-    "size", "sleep", "sort", "ssh", "stat", "strace", "strip", "su", "sudo", "tail", "tee", "telnet", "time",
-    "top", "touch", "tr", "truncate", "uname", "vi", "vim", "whoami", "yes",
+    "arch",
+    "as",
+    "awk",
+    "basename",
+    "bc",
+    "cal",
+    "cat",
+    "chmod",
+    "chown",
+    "clang",
+    "clear",
+    "cmake",
+    "cmake3",
+    "cp",
+    "cpp",
+    "daos",
+    "daos_agent",
+    "daos_engine",
+    "daos_server",
+    "df",
+    "dfuse",
+    "dmg",
+    "expr",
+    "f77",
+    "f90",
+    "f95",
+    "file",
+    "gawk",
+    "gcc",
+    "gfortran",
+    "gmake",
+    "go",
+    "gofmt",
+    "grep",
+    "g++",
+    "head",
+    "link",
+    "ln",
+    "ls",
+    "kill",
+    "m4",
+    "make",
+    "mkdir",
+    "mktemp",
+    "mv",
+    "nasm",
+    "yasm",
+    "nm",
+    "numactl",
+    "patchelf",
+    "ping",
+    "pkg-config",
+    "ps",
+    "pwd",
+    "ranlib",
+    "readelf",
+    "readlink",
+    "rename",
+    "rm",
+    "rmdir",
+    "rpm",
+    "sed",
+    "seq",
+    "size",
+    "sleep",
+    "sort",
+    "ssh",
+    "stat",
+    "strace",
+    "strip",
+    "su",
+    "sudo",
+    "tail",
+    "tee",
+    "telnet",
+    "time",
+    "top",
+    "touch",
+    "tr",
+    "truncate",
+    "uname",
+    "vi",
+    "vim",
+    "whoami",
+    "yes",
 ];
 /// Scripts run by a shell.
-const SHELL_SCRIPTS: &[&str] = &["autoconf", "configure", "libtool", "libtoolize", "lsb_release"];
+const SHELL_SCRIPTS: &[&str] = &[
+    "autoconf",
+    "configure",
+    "libtool",
+    "libtoolize",
+    "lsb_release",
+];
 /// Scripts run by Python.
 const PYTHON_SCRIPTS: &[&str] = &["scons", "scons-3", "dnf", "dnf-3", "meson"];
 
@@ -32,7 +116,8 @@ pub fn listed(argv: &[&str], extra: &str) -> bool {
     };
     TOOLS.contains(&program)
         || extra(program)
-        || (matches!(program, "bash" | "sh" | "python" | "python3") && (scripts.contains(&script) || extra(script)))
+        || (matches!(program, "bash" | "sh" | "python" | "python3")
+            && (scripts.contains(&script) || extra(script)))
 }
 
 /// The last component of a path.
@@ -50,7 +135,10 @@ mod tests {
         assert!(!listed(&["/bin/mdtest"], ""));
         assert!(listed(&["mdtest"], "a:mdtest:b"));
         assert!(listed(&["/bin/bash", "./configure"], ""));
-        assert!(!listed(&["/bin/bash", "configure"], ""), "only what is named by a path is a script");
+        assert!(
+            !listed(&["/bin/bash", "configure"], ""),
+            "only what is named by a path is a script"
+        );
         assert!(listed(&["python3", "/opt/my.py"], "x:my.py"));
         assert!(!listed(&["python3.11", "/usr/bin/meson"], ""));
         assert!(!listed(&[], ""));

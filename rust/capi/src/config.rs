@@ -80,12 +80,21 @@ fn value(entry: &CStr, name: &str) -> Option<CString> {
 /// preload (if that is how the library came here) and the settings of DAOS and of the library.
 pub fn kept() -> Kept {
     const SETTINGS: [&str; 10] = [
-        "D_IL_", "DAOS_POOL=", "DAOS_CONTAINER=", "DAOS_MOUNT_POINT=", "DAOS_AGENT_DRPC_DIR=", "PIL4DFS_",
-        "D_LOG_", "DD_", "D_INTERFACE=", "D_DOMAIN=",
+        "D_IL_",
+        "DAOS_POOL=",
+        "DAOS_CONTAINER=",
+        "DAOS_MOUNT_POINT=",
+        "DAOS_AGENT_DRPC_DIR=",
+        "PIL4DFS_",
+        "D_LOG_",
+        "DD_",
+        "D_INTERFACE=",
+        "D_DOMAIN=",
     ];
     let wanted = |entry: &&CStr| {
         let bytes = entry.to_bytes();
-        SETTINGS.iter().any(|s| bytes.starts_with(s.as_bytes())) && !bytes.starts_with(b"PIL4DFS_EXEC")
+        SETTINGS.iter().any(|s| bytes.starts_with(s.as_bytes()))
+            && !bytes.starts_with(b"PIL4DFS_EXEC")
     };
     let preload = variable("LD_PRELOAD").unwrap_or_default();
     let library = preload
@@ -104,7 +113,10 @@ impl Config {
     /// Reads the process's environment, once: most have nothing for us.
     pub fn from_environment() -> Config {
         const OURS: [&[u8]; 3] = [b"D_IL_", b"DAOS_", b"PIL4DFS_"];
-        let ours = |entry: &&CStr| OURS.iter().any(|prefix| entry.to_bytes().starts_with(prefix));
+        let ours = |entry: &&CStr| {
+            OURS.iter()
+                .any(|prefix| entry.to_bytes().starts_with(prefix))
+        };
         let entries: Vec<&CStr> = entries().filter(ours).collect();
         Config::read(&|name| entries.iter().find_map(|entry| value(entry, name)))
     }
@@ -163,7 +175,14 @@ fn build(
         return (None, None);
     };
     match normal(&point) {
-        Some(point) => (Some(ExplicitMount { point, pool, container }), None),
+        Some(point) => (
+            Some(ExplicitMount {
+                point,
+                pool,
+                container,
+            }),
+            None,
+        ),
         None => {
             let line = format!(
                 "{name}={} must be an absolute path other than /, without \"..\": no mount is made of it",
@@ -184,11 +203,15 @@ fn normal(path: &CStr) -> Option<CString> {
         return None;
     }
     for component in components {
-        let Component::Normal(name) = component else { return None };
+        let Component::Normal(name) = component else {
+            return None;
+        };
         out.push(b'/');
         out.extend_from_slice(name.as_bytes());
     }
-    CString::new(out).ok().filter(|p| !p.is_empty() && p.as_bytes().len() < libc::PATH_MAX as usize)
+    CString::new(out)
+        .ok()
+        .filter(|p| !p.is_empty() && p.as_bytes().len() < libc::PATH_MAX as usize)
 }
 
 #[cfg(test)]
@@ -204,20 +227,32 @@ mod tests {
 
     #[test]
     fn a_mount_needs_all_three_variables() {
-        let full = config(&[("D_IL_MOUNT_POINT", "//dfs/./x/"), ("D_IL_POOL", "p"), ("D_IL_CONTAINER", "c")]);
+        let full = config(&[
+            ("D_IL_MOUNT_POINT", "//dfs/./x/"),
+            ("D_IL_POOL", "p"),
+            ("D_IL_CONTAINER", "c"),
+        ]);
         assert_eq!(full.mount.unwrap().point.to_bytes(), b"/dfs/x");
         let half = config(&[("D_IL_MOUNT_POINT", "/dfs"), ("D_IL_CONTAINER", "c")]);
         assert!(half.mount.is_none() && half.complaint.unwrap().contains("D_IL_POOL is missing"));
         let old = config(&[("DAOS_MOUNT_POINT", "/dfs"), ("DAOS_POOL", "p")]);
         assert!(old.mount.is_none() && old.complaint.is_none());
-        let old = config(&[("DAOS_MOUNT_POINT", "/dfs"), ("DAOS_POOL", "p"), ("DAOS_CONTAINER", "c")]);
+        let old = config(&[
+            ("DAOS_MOUNT_POINT", "/dfs"),
+            ("DAOS_POOL", "p"),
+            ("DAOS_CONTAINER", "c"),
+        ]);
         assert!(old.mount.is_some());
     }
 
     #[test]
     fn mount_points_that_cannot_be() {
         for bad in ["dfs", "/", "/a/../b", "."] {
-            let c = config(&[("D_IL_MOUNT_POINT", bad), ("D_IL_POOL", "p"), ("D_IL_CONTAINER", "c")]);
+            let c = config(&[
+                ("D_IL_MOUNT_POINT", bad),
+                ("D_IL_POOL", "p"),
+                ("D_IL_CONTAINER", "c"),
+            ]);
             assert!(c.mount.is_none() && c.complaint.is_some(), "{bad}");
         }
     }

@@ -17,7 +17,9 @@ const EIO: i64 = -(libc::EIO as i64);
 #[no_mangle]
 pub unsafe extern "C" fn pil_dispatch(op: i32, args: *const [i64; 6]) -> i64 {
     boundary(EIO, || {
-        let Some(process) = Process::get() else { return NOT_OURS };
+        let Some(process) = Process::get() else {
+            return NOT_OURS;
+        };
         vfs::inherit::catch_up();
         // SAFETY: the caller passes six words.
         let args = unsafe { *args };
@@ -37,7 +39,9 @@ pub unsafe extern "C" fn pil_dispatch(op: i32, args: *const [i64; 6]) -> i64 {
 #[no_mangle]
 pub unsafe extern "C" fn pil_after(op: i32, args: *const [i64; 6], ret: i64) -> i64 {
     boundary(ret, || {
-        let Some(process) = Process::get() else { return ret };
+        let Some(process) = Process::get() else {
+            return ret;
+        };
         // SAFETY: the caller passes six words.
         vfs::ops::after(process, op, unsafe { *args }, ret)
     })

@@ -38,7 +38,10 @@ pub unsafe extern "C" fn pil_hook(stubs: *mut u8, len: usize, gate: *const u8) -
     boundary(-1, || {
         // SAFETY: the caller reserves the area for this alone.
         let area = unsafe { StubArea::new(stubs, len) };
-        let mut hooks = Installed { patcher: Patcher::new(Options::default()), area };
+        let mut hooks = Installed {
+            patcher: Patcher::new(Options::default()),
+            area,
+        };
         let modules = Module::of_process();
         let rundir = config::variable("PIL4DFS_RUNDIR").filter(|dir| !dir.is_empty());
         let cache = Cache::of(&modules, gate as usize, rundir);
@@ -88,10 +91,17 @@ fn find(modules: &[Module]) -> Result<Vec<Site>, Refused> {
     for module in modules {
         let (sites, census) = sites::scan_with_census(module, &wanted);
         for refused in &census.refused {
-            log::debug!("call {:?} at {:#x} is left alone: {:?}", refused.nr, refused.syscall, refused.why);
+            log::debug!(
+                "call {:?} at {:#x} is left alone: {:?}",
+                refused.nr,
+                refused.syscall,
+                refused.why
+            );
         }
         let needed = |r: &&Refused| {
-            r.nr.map_or(behind_jump(module, r.syscall), |nr| wanted(nr) && !tolerated(nr))
+            r.nr.map_or(behind_jump(module, r.syscall), |nr| {
+                wanted(nr) && !tolerated(nr)
+            })
         };
         if let Some(missed) = census.refused.iter().find(needed) {
             return Err(*missed);
@@ -112,8 +122,14 @@ fn find(modules: &[Module]) -> Result<Vec<Site>, Refused> {
 /// Whether a jump stands right before a call, filled up with int3: somebody else has patched it, and
 /// took the number away. Compilers let a call follow what falls into it.
 fn behind_jump(module: &Module, syscall: usize) -> bool {
-    let before = module.code(syscall - Site::LONGEST..syscall).unwrap_or_default();
-    let filled = before.iter().rev().take_while(|&&byte| byte == 0xcc).count();
+    let before = module
+        .code(syscall - Site::LONGEST..syscall)
+        .unwrap_or_default();
+    let filled = before
+        .iter()
+        .rev()
+        .take_while(|&&byte| byte == 0xcc)
+        .count();
     let jump = before.len().checked_sub(filled + 5);
     jump.is_some_and(|at| before[at] == 0xe9)
 }
@@ -131,14 +147,25 @@ impl Installed {
         // SAFETY: passed on to the caller.
         let report = unsafe { self.patcher.install(sites, &mut self.area, gate as usize) };
         for (site, why) in &report.refused {
-            log::debug!("call {:?} at {:#x} is not patched: {why:?}", site.nr, site.syscall);
+            log::debug!(
+                "call {:?} at {:#x} is not patched: {why:?}",
+                site.nr,
+                site.syscall
+            );
         }
-        let missed = report.refused.iter().find(|(site, _)| !site.nr.is_some_and(tolerated));
+        let missed = report
+            .refused
+            .iter()
+            .find(|(site, _)| !site.nr.is_some_and(tolerated));
         if let Some(&missed) = missed {
             self.patcher.undo(&self.area);
             return Err(missed);
         }
-        log::info!("{} call sites patched, {} left alone", report.patched, report.refused.len());
+        log::info!(
+            "{} call sites patched, {} left alone",
+            report.patched,
+            report.refused.len()
+        );
         Ok(report.patched)
     }
 
@@ -161,7 +188,10 @@ pub extern "C" fn pil_unhook() {
 /// The census: reports windows that no longer hold what was written there. Reads text only.
 pub fn census() {
     let installed = lock();
-    let lost = installed.as_ref().map(|i| i.patcher.verify()).unwrap_or_default();
+    let lost = installed
+        .as_ref()
+        .map(|i| i.patcher.verify())
+        .unwrap_or_default();
     if !lost.is_empty() {
         log::warn!(
             "{} call sites were overwritten by another library (the first at {:#x}): calls through them were not seen",
@@ -183,7 +213,10 @@ mod tests {
     fn this_libc_has_all_that_is_needed() {
         for module in Module::of_process() {
             let (_, census) = sites::scan_with_census(&module, &|_| true);
-            assert!(census.refused.iter().all(|r| !behind_jump(&module, r.syscall)));
+            assert!(census
+                .refused
+                .iter()
+                .all(|r| !behind_jump(&module, r.syscall)));
         }
         assert!(find(&Module::of_process()).is_ok());
     }

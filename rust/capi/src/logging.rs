@@ -3,9 +3,9 @@
 //! Descriptor 2 is written only while it still is the file it was at start: a daemon that closed it
 //! and opened something else under the number must not find our lines in there.
 use log::{LevelFilter, Log, Metadata, Record};
+use once_cell::sync::OnceCell;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
-use once_cell::sync::OnceCell;
 use vfs::call;
 use vfs::ownfd::OwnFd;
 
@@ -17,7 +17,9 @@ static KEPT: OnceCell<Option<OwnFd>> = OnceCell::new();
 
 /// Starts logging at the level named (`error`, `warn`, `info`, `debug`, `trace`, `off`; anything else: `warn`).
 pub fn start(level: Option<&str>) {
-    let level = level.and_then(|l| l.parse().ok()).unwrap_or(LevelFilter::Warn);
+    let level = level
+        .and_then(|l| l.parse().ok())
+        .unwrap_or(LevelFilter::Warn);
     if let Some((dev, ino)) = identity() {
         STDERR_DEV.store(dev, Ordering::Relaxed);
         STDERR_INO.store(ino, Ordering::Relaxed);
@@ -51,7 +53,10 @@ fn identity() -> Option<(u64, u64)> {
 
 /// Writes bytes to standard error, if it still is what it was.
 pub fn stderr(bytes: &[u8]) {
-    let known = (STDERR_DEV.load(Ordering::Relaxed), STDERR_INO.load(Ordering::Relaxed));
+    let known = (
+        STDERR_DEV.load(Ordering::Relaxed),
+        STDERR_INO.load(Ordering::Relaxed),
+    );
     if identity() == Some(known) {
         write(2, bytes);
     }
@@ -91,7 +96,10 @@ impl Log for Sink {
     }
 
     fn log(&self, record: &Record<'_>) {
-        let mut line = Line { bytes: [0; 512], len: 0 };
+        let mut line = Line {
+            bytes: [0; 512],
+            len: 0,
+        };
         let _ = write!(line, "pil4dfs: {}", record.args());
         line.bytes[line.len] = b'\n';
         stderr(&line.bytes[..=line.len]);

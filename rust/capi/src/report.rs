@@ -6,9 +6,21 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// The rows in their printed order; `None` is the blank line between groups.
 const ROWS: [Option<&str>; 15] = [
-    Some("read"), Some("write"), None,
-    Some("open"), Some("stat"), Some("opendir"), Some("readdir"), Some("link"), Some("unlink"),
-    Some("rdlink"), Some("seek"), Some("mkdir"), Some("rmdir"), Some("rename"), Some("mmap"),
+    Some("read"),
+    Some("write"),
+    None,
+    Some("open"),
+    Some("stat"),
+    Some("opendir"),
+    Some("readdir"),
+    Some("link"),
+    Some("unlink"),
+    Some("rdlink"),
+    Some("seek"),
+    Some("mkdir"),
+    Some("rmdir"),
+    Some("rename"),
+    Some("mmap"),
 ];
 
 static ENABLED: AtomicBool = AtomicBool::new(false);
@@ -25,7 +37,9 @@ pub fn announce(app: &str, on: bool) {
     if on {
         logging::keep_stderr();
     }
-    logging::report(format!("app {app} interception {}\n", if on { "ON" } else { "OFF" }).as_bytes());
+    logging::report(
+        format!("app {app} interception {}\n", if on { "ON" } else { "OFF" }).as_bytes(),
+    );
 }
 
 /// Whether calls are to be counted.

@@ -36,14 +36,21 @@ impl Cache {
         let directory = rundir.or_else(default_directory)?;
         let name = format!("/sites-{:016x}", checksum(&key));
         let path = CString::new([directory.to_bytes(), name.as_bytes()].concat()).ok()?;
-        Some(Cache { key, directory, path })
+        Some(Cache {
+            key,
+            directory,
+            path,
+        })
     }
 
     /// The sites, if they were found before.
     pub fn load(&self, modules: &[Module]) -> Option<Vec<Site>> {
         let bytes = read(&self.path).ok()?;
         let records = opened(&bytes, &self.key)?;
-        records.chunks(RECORD).map(|record| decode(record, modules)).collect()
+        records
+            .chunks(RECORD)
+            .map(|record| decode(record, modules))
+            .collect()
     }
 
     /// Keeps the sites for the next program. Nothing is said if that fails: it is only slower.
@@ -84,7 +91,13 @@ impl Cache {
         // SAFETY: two strings.
         unsafe {
             match whole {
-                true => call!(SYS_renameat, libc::AT_FDCWD, new.as_ptr(), libc::AT_FDCWD, self.path.as_ptr()),
+                true => call!(
+                    SYS_renameat,
+                    libc::AT_FDCWD,
+                    new.as_ptr(),
+                    libc::AT_FDCWD,
+                    self.path.as_ptr()
+                ),
                 false => call!(SYS_unlinkat, libc::AT_FDCWD, new.as_ptr(), 0),
             }
         }
@@ -97,10 +110,20 @@ impl Cache {
 pub fn untouched(modules: &[Module]) -> bool {
     let flags = libc::O_RDONLY | libc::O_CLOEXEC;
     // SAFETY: a string.
-    let Ok(fd) = (unsafe { call!(SYS_openat, libc::AT_FDCWD, c"/proc/self/pagemap".as_ptr(), flags) }) else {
+    let Ok(fd) = (unsafe {
+        call!(
+            SYS_openat,
+            libc::AT_FDCWD,
+            c"/proc/self/pagemap".as_ptr(),
+            flags
+        )
+    }) else {
         return false;
     };
-    let untouched = modules.iter().flat_map(|m| &m.text).all(|text| of_file(fd, text));
+    let untouched = modules
+        .iter()
+        .flat_map(|m| &m.text)
+        .all(|text| of_file(fd, text));
     // SAFETY: the descriptor is ours.
     let _ = unsafe { call!(SYS_close, fd) };
     untouched
@@ -190,9 +213,8 @@ fn read_open(fd: i64) -> Result<Vec<u8>, Errno> {
 fn opened<'a>(bytes: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
     let (header, body) = (bytes.get(..HEADER)?, bytes.get(HEADER..)?);
     let word = |at: usize| Some(u64::from_le_bytes(*header[at..].first_chunk()?));
-    let fits = header.starts_with(MAGIC)
-        && word(8)? == checksum(body)
-        && word(16)? == key.len() as u64;
+    let fits =
+        header.starts_with(MAGIC) && word(8)? == checksum(body) && word(16)? == key.len() as u64;
     let records = body.strip_prefix(key).filter(|_| fits)?;
     (!records.is_empty() && records.len() % RECORD == 0).then_some(records)
 }
@@ -200,11 +222,21 @@ fn opened<'a>(bytes: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
 /// Eight bytes at a time, as FNV-1a does one: for torn and damaged files, not for forged ones.
 fn checksum(bytes: &[u8]) -> u64 {
     let mut words = bytes.chunks_exact(8);
-    let mix = |hash: u64, word: u64| (hash ^ word).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(29);
+    let mix = |hash: u64, word: u64| {
+        (hash ^ word)
+            .wrapping_mul(0x0000_0100_0000_01b3)
+            .rotate_left(29)
+    };
     let hash = words.by_ref().fold(0xcbf2_9ce4_8422_2325, |hash, word| {
-        mix(hash, word.first_chunk().map_or(0, |w| u64::from_le_bytes(*w)))
+        mix(
+            hash,
+            word.first_chunk().map_or(0, |w| u64::from_le_bytes(*w)),
+        )
     });
-    let hash = words.remainder().iter().fold(hash, |hash, &byte| mix(hash, byte.into()));
+    let hash = words
+        .remainder()
+        .iter()
+        .fold(hash, |hash, &byte| mix(hash, byte.into()));
     mix(hash, bytes.len() as u64)
 }
 
@@ -237,7 +269,9 @@ fn encode(site: &Site, modules: &[Module]) -> Option<[u8; RECORD]> {
 fn decode(record: &[u8], modules: &[Module]) -> Option<Site> {
     let record: &[u8; RECORD] = record.try_into().ok()?;
     let module = modules.iter().find(|m| letter(m.id) == record[0])?;
-    let word = |at: usize| u32::from_le_bytes([record[at], record[at + 1], record[at + 2], record[at + 3]]);
+    let word = |at: usize| {
+        u32::from_le_bytes([record[at], record[at + 1], record[at + 2], record[at + 3]])
+    };
     let behind = i16::from_le_bytes([record[12], record[13]]);
     let addr = module.bias + word(8) as usize;
     let window_len = record[2];
@@ -276,7 +310,10 @@ mod tests {
     #[test]
     fn what_was_stored_is_loaded() {
         let (cache, modules) = cache("store");
-        let found: Vec<_> = modules.iter().flat_map(|m| sites::scan(m, &|_| true)).collect();
+        let found: Vec<_> = modules
+            .iter()
+            .flat_map(|m| sites::scan(m, &|_| true))
+            .collect();
         cache.store(&modules, &found);
         let loaded = cache.load(&modules).expect("stored");
         assert!(loaded.len() == found.len() && loaded.iter().zip(&found).all(|(a, b)| same(a, b)));
@@ -288,7 +325,10 @@ mod tests {
     fn changed_text_is_noticed() {
         assert!(untouched(&Module::of_process()));
         let own = Module::holding(untouched as *const () as usize).unwrap();
-        let place = std::fs::OpenOptions::new().write(true).open("/proc/self/mem").unwrap();
+        let place = std::fs::OpenOptions::new()
+            .write(true)
+            .open("/proc/self/mem")
+            .unwrap();
         let first = own.text[0].start;
         let byte = own.code(first..first + 1).unwrap().to_vec();
         std::os::unix::fs::FileExt::write_at(&place, &byte, first as u64).unwrap();
@@ -320,9 +360,21 @@ mod tests {
         unsafe {
             call!(SYS_fchmodat, libc::AT_FDCWD, cache.path.as_ptr(), 0o666).unwrap();
             assert!(cache.load(&modules).is_none());
-            call!(SYS_fchmodat, libc::AT_FDCWD, cache.directory.as_ptr(), 0o777).unwrap();
+            call!(
+                SYS_fchmodat,
+                libc::AT_FDCWD,
+                cache.directory.as_ptr(),
+                0o777
+            )
+            .unwrap();
             assert_eq!(prepare(&cache.directory), Err(Errno::EACCES));
-            call!(SYS_fchmodat, libc::AT_FDCWD, cache.directory.as_ptr(), 0o700).unwrap();
+            call!(
+                SYS_fchmodat,
+                libc::AT_FDCWD,
+                cache.directory.as_ptr(),
+                0o700
+            )
+            .unwrap();
             call!(SYS_unlinkat, libc::AT_FDCWD, cache.path.as_ptr(), 0).unwrap();
         }
     }

@@ -62,7 +62,10 @@ fn prepare(config: &Config) -> bool {
         true => read_file(c"/proc/self/mountinfo").unwrap_or_default(),
         false => Vec::new(),
     };
-    let mounts = MountTable::from_config(&MountConfig { explicit: explicit.collect(), mountinfo: &seen });
+    let mounts = MountTable::from_config(&MountConfig {
+        explicit: explicit.collect(),
+        mountinfo: &seen,
+    });
     if mounts.is_empty() {
         return false;
     }
@@ -125,10 +128,17 @@ fn program() -> String {
 #[no_mangle]
 pub extern "C" fn pil_adopt() {
     boundary((), || {
-        let Some(process) = Process::get() else { return };
+        let Some(process) = Process::get() else {
+            return;
+        };
         vfs::inherit::adopt(process);
-        let early = ["LD_LIBRARY_PATH", "TZ", "TZDIR"].iter().filter_map(|name| variable(name));
-        if early.into_iter().any(|value| mentions_a_mount(process, &value)) {
+        let early = ["LD_LIBRARY_PATH", "TZ", "TZDIR"]
+            .iter()
+            .filter_map(|name| variable(name));
+        if early
+            .into_iter()
+            .any(|value| mentions_a_mount(process, &value))
+        {
             bring_up(process);
         }
     })
@@ -136,15 +146,22 @@ pub extern "C" fn pil_adopt() {
 
 /// A colon-separated list with a directory below a mount.
 fn mentions_a_mount(process: &Process, list: &CStr) -> bool {
-    list.to_bytes()
-        .split(|&b| b == b':')
-        .any(|dir| process.mounts.iter().any(|m| dir.starts_with(m.point.to_bytes())))
+    list.to_bytes().split(|&b| b == b':').any(|dir| {
+        process
+            .mounts
+            .iter()
+            .any(|m| dir.starts_with(m.point.to_bytes()))
+    })
 }
 
 fn bring_up(process: &Process) {
-    process.mounts.iter().filter(|m| !m.served_by_dfuse).for_each(|m| {
-        let _ = m.fs();
-    });
+    process
+        .mounts
+        .iter()
+        .filter(|m| !m.served_by_dfuse)
+        .for_each(|m| {
+            let _ = m.fs();
+        });
 }
 
 /// Before the real MPI_Init: DAOS is started outside of it, never in the middle.
@@ -161,11 +178,12 @@ pub extern "C" fn pil_mpi_init() {
 #[no_mangle]
 pub extern "C" fn pil_dlopen_prepare(_file: *const std::ffi::c_char) {}
 
-/// Loads libdaos and libdfs, or says why that is impossible.
-fn load() -> Result<&'static daos_sys::Api, Errno> {
+/// Loads libdaos and libdfs, or says why that is impossible and what to do.
+fn load() -> Result<&'static daos_sys::Api, String> {
     daos_sys::load::open(DAOS_DIR.get().map(CString::as_c_str)).map_err(|e| {
-        log::error!("{e}; install daos-client, or name the directory of libdaos.so.2 in PIL4DFS_DAOS_DIR");
-        Errno::EIO
+        format!(
+            "{e}; install daos-client, or name the directory of libdaos.so.2 in PIL4DFS_DAOS_DIR"
+        )
     })
 }
 
@@ -215,8 +233,14 @@ pub extern "C" fn pil_exit(_status: i32) {
 /// Whether a file of /proc holds `text`. Allocates nothing: every program with the library loaded asks.
 fn mentions(path: &CStr, text: &[u8]) -> bool {
     // SAFETY: a string.
-    let Ok(fd) = (unsafe { call!(SYS_openat, libc::AT_FDCWD, path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) })
-    else {
+    let Ok(fd) = (unsafe {
+        call!(
+            SYS_openat,
+            libc::AT_FDCWD,
+            path.as_ptr(),
+            libc::O_RDONLY | libc::O_CLOEXEC
+        )
+    }) else {
         return false;
     };
     let mut bytes = [0u8; 4096];
@@ -224,7 +248,14 @@ fn mentions(path: &CStr, text: &[u8]) -> bool {
     let mut kept = 0;
     let found = loop {
         // SAFETY: the buffer has so many bytes behind those kept.
-        let read = unsafe { call!(SYS_read, fd, bytes.as_mut_ptr().add(kept), bytes.len() - kept) };
+        let read = unsafe {
+            call!(
+                SYS_read,
+                fd,
+                bytes.as_mut_ptr().add(kept),
+                bytes.len() - kept
+            )
+        };
         let end = match read {
             Ok(0) => break false,
             Ok(n) => kept + n as usize,
@@ -246,7 +277,14 @@ fn mentions(path: &CStr, text: &[u8]) -> bool {
 /// The bytes of a file of /proc.
 fn read_file(path: &CStr) -> Result<Vec<u8>, Errno> {
     // SAFETY: a string, and a buffer of the given size below.
-    let fd = unsafe { call!(SYS_openat, libc::AT_FDCWD, path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) }?;
+    let fd = unsafe {
+        call!(
+            SYS_openat,
+            libc::AT_FDCWD,
+            path.as_ptr(),
+            libc::O_RDONLY | libc::O_CLOEXEC
+        )
+    }?;
     let mut bytes: Vec<u8> = Vec::with_capacity(8192);
     let result = loop {
         bytes.reserve(4096);

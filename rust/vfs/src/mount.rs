@@ -3,6 +3,7 @@
 //! The table is made once at start from the environment's mounts and `/proc/self/mountinfo` and
 //! never changes. Nothing is touched until the first path or descriptor below a mount is used:
 //! [`Mount::fs`] brings the client and the container up then, once, on the calling thread.
+use crate::board;
 use crate::call;
 use crate::dcache::now_ms;
 use crate::filter::{pil_filter, Prefix};
@@ -215,8 +216,9 @@ impl Mount {
             })?,
         };
         self.warn_of_shadow();
-        let client = start_client()
-            .map_err(|e| self.report(e, &pool, &cont, "cannot start the DAOS client"))?;
+        board::start();
+        let client =
+            start_client().map_err(|why| self.report(why.errno, &pool, &cont, &why.text))?;
         let fs = match self.import(client, &pool, &cont) {
             Some(fs) => fs,
             None => Filesystem::connect(client, &pool, &cont)
@@ -329,8 +331,8 @@ fn parse_uns(value: &[u8]) -> Option<(CString, CString)> {
     Some((CString::new(pool).ok()?, CString::new(cont).ok()?))
 }
 
-/// Loads libdaos and libdfs; set once by the entry layer.
-pub type Loader = fn() -> Result<&'static daos_sys::Api, Errno>;
+/// Loads libdaos and libdfs, or says in a sentence why not; set once by the entry layer.
+pub type Loader = fn() -> Result<&'static daos_sys::Api, String>;
 
 static LOADER: OnceCell<Loader> = OnceCell::new();
 static CLIENT: OnceCell<Arc<Client>> = OnceCell::new();
@@ -340,11 +342,23 @@ pub fn set_loader(loader: Loader) {
     let _ = LOADER.set(loader);
 }
 
+/// Why there is no client: an errno, and a sentence that names the remedy.
+pub struct NoClient {
+    errno: Errno,
+    text: String,
+}
+
 /// The started client, started by the first call. Blocks other threads meanwhile.
-pub fn start_client() -> Result<&'static Arc<Client>, Errno> {
+pub fn start_client() -> Result<&'static Arc<Client>, NoClient> {
     CLIENT.get_or_try_init(|| {
-        let load = LOADER.get().ok_or(Errno::ENOSYS)?;
-        Client::start(load()?)
+        let no = |errno, text| NoClient { errno, text };
+        let load = LOADER
+            .get()
+            .ok_or_else(|| no(Errno::ENOSYS, "no loader".to_owned()))?;
+        let api = load().map_err(|text| no(Errno::EIO, text))?;
+        let remedy =
+            "cannot start the DAOS client (is daos_agent running, and may you use its socket?)";
+        Client::start(api).map_err(|errno| no(errno, remedy.to_owned()))
     })
 }
 

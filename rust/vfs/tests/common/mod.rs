@@ -47,7 +47,7 @@ pub fn process_numbered(
     })
 }
 
-fn load() -> Result<&'static daos_sys::Api, vfs::Errno> {
+fn load() -> Result<&'static daos_sys::Api, String> {
     static API: OnceLock<daos_sys::Api> = OnceLock::new();
     pil4dfs_embedded::test_store();
     Ok(API.get_or_init(pil4dfs_embedded::api))
