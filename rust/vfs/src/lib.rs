@@ -16,6 +16,7 @@
 //!         Node::place      parent and name of one object
 //!           NodeIndex, Dcache shards
 //! ```
+pub mod board;
 pub mod filter;
 pub mod gate;
 mod hash;

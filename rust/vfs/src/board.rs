@@ -1,0 +1,185 @@
+//! What the processes of one user on this node tell each other about names, in shared memory: a file
+//! of the run directory that all of them map. A directory one of them removes or renames is
+//! forgotten by the others at once, not when their caches expire; an open file one of
+//! them renames is found again.
+//!
+//! Nothing here is needed for a correct answer in the long run and nothing is believed: counters
+//! only say "look again", and a recorded path is looked up and compared. No locks; a process killed
+//! in the middle of a record loses that record. Without a run directory everything says "unchanged".
+use crate::hash::Mix;
+use crate::{call, rundir};
+use dfs::ObjectId;
+use once_cell::sync::OnceCell;
+use std::ffi::CStr;
+use std::hash::Hasher;
+use std::sync::atomic::{fence, AtomicU32, AtomicU64, AtomicU8, Ordering};
+
+const BUCKETS: usize = 4096;
+const MOVES: usize = 64;
+const PATH: usize = 1000;
+
+/// The shared memory.
+#[repr(C)]
+struct Board {
+    /// Counts changes of directory entries, by (directory, name).
+    entries: [AtomicU32; BUCKETS],
+    /// Counts lost and changed names of directories, by object.
+    objects: [AtomicU32; BUCKETS],
+    /// Number of moves ever recorded.
+    moved: AtomicU64,
+    moves: [Move; MOVES],
+}
+
+/// Where an object was moved to.
+#[repr(C)]
+struct Move {
+    /// Number of the record, from 1; 0 while it is being written.
+    number: AtomicU64,
+    lo: AtomicU64,
+    hi: AtomicU64,
+    len: AtomicU32,
+    path: [AtomicU8; PATH],
+}
+
+static BOARD: OnceCell<Option<&'static Board>> = OnceCell::new();
+
+/// Maps the board; called at the first use of a mount.
+pub fn start() {
+    let _ = BOARD.get_or_init(map);
+}
+
+fn map() -> Option<&'static Board> {
+    let size = size_of::<Board>();
+    let fd = rundir::open("names.1", libc::O_RDWR | libc::O_CREAT).ok()?;
+    if fd.stat().ok()?.st_size < size as i64 {
+        fd.set_len(size as u64).ok()?;
+    }
+    let prot = libc::PROT_READ | libc::PROT_WRITE;
+    // SAFETY: a new mapping of a file large enough.
+    let at = unsafe { call!(SYS_mmap, 0, size, prot, libc::MAP_SHARED, fd.raw(), 0) }.ok()?;
+    // SAFETY: mapped for good; all its fields are atomics, for which any bits are values.
+    Some(unsafe { &*(at as usize as *const Board) })
+}
+
+#[inline]
+fn board() -> Option<&'static Board> {
+    *BOARD.get()?
+}
+
+fn entry_bucket(dir: ObjectId, name: &CStr) -> usize {
+    let mut h = Mix::default();
+    h.write_u64(dir.lo);
+    h.write_u64(dir.hi);
+    h.write(name.to_bytes());
+    h.finish() as usize % BUCKETS
+}
+
+fn object_bucket(oid: ObjectId) -> usize {
+    let mut h = Mix::default();
+    h.write_u64(oid.lo);
+    h.write_u64(oid.hi);
+    h.finish() as usize % BUCKETS
+}
+
+/// The count of changes of an entry. What was looked up before the count was read is as good as
+/// the count is the same.
+#[inline]
+pub fn entry(dir: ObjectId, name: &CStr) -> u32 {
+    board().map_or(0, |b| {
+        b.entries[entry_bucket(dir, name)].load(Ordering::Acquire)
+    })
+}
+
+/// The entry was removed, or names another directory now.
+pub fn entry_changed(dir: ObjectId, name: &CStr) {
+    if let Some(b) = board() {
+        b.entries[entry_bucket(dir, name)].fetch_add(1, Ordering::Release);
+    }
+}
+
+/// The count of changes of a directory's own name.
+#[inline]
+pub fn object(oid: ObjectId) -> u32 {
+    board().map_or(0, |b| b.objects[object_bucket(oid)].load(Ordering::Acquire))
+}
+
+/// The directory lost its name, or has another one.
+pub fn object_changed(oid: ObjectId) {
+    if let Some(b) = board() {
+        b.objects[object_bucket(oid)].fetch_add(1, Ordering::Release);
+    }
+}
+
+/// Records that an object now is at `path`. Paths too long for a record are not recorded.
+pub fn moved(oid: ObjectId, path: &[u8]) {
+    let Some(b) = board() else { return };
+    if path.len() > PATH {
+        return;
+    }
+    let number = b.moved.fetch_add(1, Ordering::AcqRel) + 1;
+    let record = &b.moves[number as usize % MOVES];
+    record.number.store(0, Ordering::Relaxed);
+    fence(Ordering::Release);
+    record.lo.store(oid.lo, Ordering::Relaxed);
+    record.hi.store(oid.hi, Ordering::Relaxed);
+    record.len.store(path.len() as u32, Ordering::Relaxed);
+    for (to, from) in record.path.iter().zip(path) {
+        to.store(*from, Ordering::Relaxed);
+    }
+    record.number.store(number, Ordering::Release);
+}
+
+/// The path an object was last moved to, as far as anyone remembers. It may have been moved on,
+/// or be another object of the same name in another container: to be looked up and compared.
+pub fn last_move(oid: ObjectId) -> Option<Vec<u8>> {
+    let b = board()?;
+    let number_of = |m: &&Move| m.number.load(Ordering::Acquire);
+    let is_it = |m: &&Move| {
+        m.lo.load(Ordering::Relaxed) == oid.lo && m.hi.load(Ordering::Relaxed) == oid.hi
+    };
+    let mut of_it: Vec<&Move> = b
+        .moves
+        .iter()
+        .filter(is_it)
+        .filter(|m| number_of(m) > 0)
+        .collect();
+    of_it.sort_by_key(|m| std::cmp::Reverse(number_of(m)));
+    of_it.iter().find_map(|record| {
+        let number = number_of(record);
+        let len = (record.len.load(Ordering::Relaxed) as usize).min(PATH);
+        let path = record.path[..len]
+            .iter()
+            .map(|byte| byte.load(Ordering::Relaxed))
+            .collect();
+        fence(Ordering::Acquire);
+        (number > 0 && is_it(record) && number_of(record) == number).then_some(path)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_are_counted_and_moves_remembered() {
+        let dir = format!("/dev/shm/pil4dfs-board-{}", std::process::id());
+        rundir::set(std::ffi::CString::new(dir.clone()).unwrap());
+        start();
+        let oid = |lo| ObjectId { lo, hi: 7 };
+        let (before, other) = (entry(oid(1), c"name"), object(oid(1)));
+        entry_changed(oid(1), c"name");
+        assert_eq!(entry(oid(1), c"name"), before + 1);
+        assert_eq!(object(oid(1)), other);
+        assert_eq!(last_move(oid(1)), None);
+        moved(oid(1), b"/dfs/a");
+        moved(oid(2), b"/dfs/b");
+        moved(oid(1), b"/dfs/c");
+        assert_eq!(last_move(oid(1)).unwrap(), b"/dfs/c");
+        assert_eq!(last_move(oid(2)).unwrap(), b"/dfs/b");
+        for n in 0..MOVES as u64 {
+            moved(oid(100 + n), b"/dfs/x");
+        }
+        assert_eq!(last_move(oid(2)), None);
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+}
