@@ -1,6 +1,7 @@
 //! The directory name cache: (parent object, name) to directory (Linux: the dcache, positive
 //! entries of directories only). Each entry says when it was last seen on DAOS; the asker says
 //! how old it may be. Sharded; a lock is held for one map operation only.
+use crate::board;
 use crate::gate::{Guard, Guarded};
 use crate::hash::{Build, Mix};
 use crate::node::Node;
@@ -40,6 +41,8 @@ struct Entry {
     name: Box<CStr>,
     node: Arc<Node>,
     seen: u64,
+    /// [`board::entry`] from before it was looked up.
+    count: u32,
 }
 
 impl Entry {
@@ -92,12 +95,15 @@ impl Dcache {
         let key = self.key(parent, name);
         let shard = self.shard(key);
         let entry = shard.get(&key)?.iter().find(|e| e.is(parent, name))?;
+        if entry.count != board::entry(parent.oid, name) {
+            return None;
+        }
         let age = now.saturating_sub(entry.seen);
         (age <= max_age.min(self.ttl)).then(|| (entry.node.clone(), age))
     }
 
-    /// Remembers a directory just seen on DAOS.
-    pub fn put(&self, parent: &Node, name: &CStr, node: &Arc<Node>) {
+    /// Remembers a directory just seen on DAOS; `count` is [`board::entry`] from before that.
+    pub fn put(&self, parent: &Node, name: &CStr, node: &Arc<Node>, count: u32) {
         if self.ttl == 0 {
             return;
         }
@@ -108,6 +114,7 @@ impl Dcache {
             name: name.into(),
             node: node.clone(),
             seen: now_ms(),
+            count,
         };
         // what is displaced is dropped after the lock: it may release DAOS handles
         let mut old = Vec::new();

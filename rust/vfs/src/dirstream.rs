@@ -289,6 +289,7 @@ pub fn read_entries(p: &Process, file: &OpenFile, buf: &mut [u8], layout: Layout
     if file.node.kind != Kind::Directory {
         return fail(Errno::ENOTDIR);
     }
+    file.node.verify();
     if file.node.is_gone() {
         return fail(Errno::ENOENT);
     }

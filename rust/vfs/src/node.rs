@@ -2,11 +2,14 @@
 //!
 //! A node knows where its entry is (parent and name) as far as this process has seen; our own
 //! renames move it. Directories are kept by the dcache, files by their open descriptions.
+use crate::board;
 use crate::dcache::now_ms;
 use crate::gate::{Guard, Guarded};
 use crate::hash::Build;
 use crate::mount::Mount;
 use crate::permission::Mode;
+use crate::process::Process;
+use crate::resolve::{self, Follow, Located, Options};
 use crate::Errno;
 use dfs::{Attr, Kind, Object, ObjectId, SetAttr, SetTime};
 use std::collections::HashMap;
@@ -28,6 +31,8 @@ pub struct Node {
     pub place: PlaceLock,
     /// Mode and owner as last seen.
     pub permissions: Permissions,
+    /// [`board::object`] as last seen.
+    count: AtomicU32,
     /// Open file descriptions of it in this process; kept by `file::OpenFile`.
     pub opens: AtomicU32,
     /// Another process shares a description of it that was closed here: it is not ours to destroy.
@@ -81,7 +86,10 @@ impl Node {
             .gone
             .clone();
         let mut attr = match gone {
-            None => self.object.attr()?,
+            None => match self.object.attr() {
+                Err(Errno::ESTALE) => self.find_again()?,
+                result => result?,
+            },
             Some(Gone {
                 attr,
                 hidden: false,
@@ -94,6 +102,64 @@ impl Node {
         self.complete(&mut attr);
         self.permissions.set(Mode::from(&attr));
         Ok(attr)
+    }
+
+    /// Looks whether another process of this node took the name of this directory away, or changed
+    /// it; costs nothing when none did.
+    #[inline]
+    pub fn verify(&self) {
+        let count = board::object(self.oid);
+        if self.count.load(Ordering::Relaxed) != count {
+            self.look_again(count);
+        }
+    }
+
+    #[cold]
+    fn look_again(&self, count: u32) {
+        self.count.store(count, Ordering::Relaxed);
+        let place = self.place();
+        if place.gone.is_some() || place.parent.is_none() || self.kind != Kind::Directory {
+            return;
+        }
+        if self.object.attr().err() == Some(Errno::ESTALE)
+            && self.find_again().err() == Some(Errno::ESTALE)
+        {
+            self.remember_as_gone();
+        }
+    }
+
+    /// The entry is not where it was: another process of this node may have moved it.
+    #[cold]
+    fn find_again(&self) -> Result<Attr, Errno> {
+        let p = Process::get().ok_or(Errno::ESTALE)?;
+        let path = board::last_move(self.oid).ok_or(Errno::ESTALE)?;
+        let options = Options::new(Follow::No).fresh();
+        match resolve::lookup_path(p, libc::AT_FDCWD.into(), &path, &options) {
+            Ok(Located::Entry(entry))
+                if entry.attr.oid == self.oid
+                    && std::ptr::eq(entry.found.parent.mount, self.mount) =>
+            {
+                self.moved(&entry.found.parent, &entry.found.name);
+                Ok(entry.attr)
+            }
+            _ => Err(Errno::ESTALE),
+        }
+    }
+
+    /// A directory that is nowhere: its mode as last seen, no links.
+    fn remember_as_gone(&self) {
+        // SAFETY: a plain C structure.
+        let mut stat: libc::stat = unsafe { std::mem::zeroed() };
+        stat.st_mode = libc::S_IFDIR;
+        if let Some(mode) = self.permissions.get(u64::MAX) {
+            (stat.st_mode, stat.st_uid, stat.st_gid) = (mode.mode, mode.uid, mode.gid);
+        }
+        let mut place = self.place.0.lock();
+        let oid = self.oid;
+        place.gone = Some(Gone {
+            attr: Attr { stat, oid },
+            hidden: false,
+        });
     }
 
     /// Changes attributes; of a removed directory, those it is remembered with.
@@ -138,6 +204,7 @@ impl Node {
     /// Absolute path as last known, and whether it is gone.
     pub fn last_path(&self) -> Result<(CString, bool), Errno> {
         let mut names: Vec<CString> = Vec::new();
+        self.verify();
         let Place {
             parent: mut up,
             name,
@@ -148,6 +215,7 @@ impl Node {
             names.push(name);
         }
         while let Some(node) = up {
+            node.verify();
             let place = node.place();
             gone |= place.gone.is_some();
             if place.parent.is_some() {
@@ -320,6 +388,7 @@ impl NodeIndex {
             kind,
             place,
             permissions: Permissions::default(),
+            count: AtomicU32::new(board::object(oid)),
             opens: AtomicU32::new(0),
             elsewhere: AtomicBool::new(false),
         });

@@ -298,10 +298,12 @@ pub fn is_descriptor(dirfd: i64, path: i64, flags: i32) -> bool {
 
 /// What a descriptor, or `AT_FDCWD`, stands on. `NotOurs` for the kernel's.
 pub fn start_node(p: &'static Process, dirfd: i64) -> Op<Arc<Node>> {
-    if dirfd as i32 == libc::AT_FDCWD {
-        return p.cwd.node().ok_or(Reject::NotOurs);
-    }
-    Ok(p.fds.get(dirfd as i32)?.node.clone())
+    let node = match dirfd as i32 {
+        libc::AT_FDCWD => p.cwd.node().ok_or(Reject::NotOurs)?,
+        fd => p.fds.get(fd)?.node.clone(),
+    };
+    node.verify();
+    Ok(node)
 }
 
 /// Attributes of what was found, complete.

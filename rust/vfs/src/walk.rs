@@ -1,5 +1,6 @@
 //! The walk itself: component by component from a node, with object handles. Directories on the way
 //! come from the dcache where they may; links are read and followed here, never by DFS.
+use crate::board;
 use crate::links::{self, Way};
 use crate::magic::magic;
 use crate::node::Node;
@@ -272,11 +273,12 @@ impl<'a> Walk<'a> {
             return Ok(None);
         }
         let fs = self.at.mount.fs()?;
+        let count = board::entry(self.at.oid, name);
         let (object, attr) = fs.lookup(&self.at.object, name, self.at.mount.access())?;
         match attr.kind() {
             Kind::Directory => {
                 let node = self.p.nodes.intern_entry(&self.at, name, object, &attr);
-                self.p.dcache.put(&self.at, name, &node);
+                self.p.dcache.put(&self.at, name, &node, count);
                 (self.at, self.last) = (node, Last::Dot);
                 Ok(None)
             }
@@ -296,6 +298,7 @@ impl<'a> Walk<'a> {
                 };
             }
         }
+        self.at.verify();
         if let Some(parent) = self.at.parent() {
             self.at = parent;
             return Ok(None);

@@ -94,6 +94,10 @@ pub fn fchmodat2(p: &'static Process, a: [i64; 6]) -> Op<i64> {
     if flags & !AT_FLAGS != 0 {
         return fail(Errno::EINVAL);
     }
+    if resolve::is_descriptor(a[0], a[1], flags) {
+        // fchmod(2), the common way here, refuses O_PATH
+        p.fds.get_data(a[0] as i32)?;
+    }
     let located = located?;
     if let Located::Outside(path) = located {
         let nr = if flags == 0 {

@@ -2,6 +2,7 @@
 //!
 //! A file whose last name goes while it is open here keeps its object under a hidden name
 //! ([`crate::ops::hidden`]); a directory keeps its last attributes only.
+use crate::board;
 use crate::magic;
 use crate::node::{Gone, Node};
 use crate::ops::hidden;
@@ -22,6 +23,7 @@ type Owner = (u32, u32);
 /// May something be made in this directory? Who will own it, and the directory's mode. `ENOENT`
 /// in a removed one.
 pub fn may_create(p: &Process, dir: &Node) -> Result<(Owner, Mode), Errno> {
+    dir.verify();
     if dir.is_gone() {
         return Err(Errno::ENOENT);
     }
@@ -271,9 +273,11 @@ fn remove(p: &'static Process, parent: &Arc<Node>, name: &CStr, attr: &Attr) -> 
     if attr.kind() == Kind::Directory {
         let result = fs.rmdir(&parent.object, name);
         if matches!(result, Ok(()) | Err(Errno::ENOENT)) {
+            board::entry_changed(parent.oid, name);
             p.dcache.remove(parent, name);
         }
         result?;
+        board::object_changed(attr.oid);
         if let Some(node) = node {
             lost(&node, attr);
         }
@@ -457,11 +461,14 @@ fn replace(
         target,
         no_replace,
     )?;
+    if let Some(to) = target {
+        board::object_changed(to.oid);
+    }
     if let (Some(to), Some(node)) = (target, victim) {
         lost(&node, to);
     }
-    p.dcache.remove(&old.parent, &old.name);
-    p.dcache.remove(&new.parent, &new.name);
+    forget(p, old);
+    forget(p, new);
     moved(p, from, new);
     Ok(())
 }
@@ -475,19 +482,35 @@ fn exchange(
 ) -> Result<(), Errno> {
     let fs = old.parent.mount.fs()?;
     fs.exchange(&old.parent.object, &old.name, &new.parent.object, &new.name)?;
-    p.dcache.remove(&old.parent, &old.name);
-    p.dcache.remove(&new.parent, &new.name);
+    forget(p, old);
+    forget(p, new);
     moved(p, from, new);
     moved(p, to, old);
     Ok(())
 }
 
-/// The process's node of `attr` now is at `found`.
+/// The entry names something else now, or nothing.
+fn forget(p: &Process, found: &Found) {
+    board::entry_changed(found.parent.oid, &found.name);
+    p.dcache.remove(&found.parent, &found.name);
+}
+
+/// What `attr` is of now is at `found`: tells the process's own node, and the other processes.
 fn moved(p: &'static Process, attr: &Attr, found: &Found) {
+    if let Ok((path, _)) = found.parent.last_path() {
+        let mut path = path.into_bytes();
+        path.push(b'/');
+        path.extend_from_slice(found.name.to_bytes());
+        board::moved(attr.oid, &path);
+    }
+    if attr.kind() == Kind::Directory {
+        board::object_changed(attr.oid);
+    }
+    let count = board::entry(found.parent.oid, &found.name);
     if let Some(node) = p.nodes.find(found.parent.mount, attr.oid) {
         node.moved(&found.parent, &found.name);
         if node.kind == Kind::Directory {
-            p.dcache.put(&found.parent, &found.name, &node);
+            p.dcache.put(&found.parent, &found.name, &node, count);
         }
     }
 }
