@@ -19,7 +19,7 @@
 #include "ops.h"
 #include "pil.h"
 
-#define STACK_SIZE (256 * 1024)
+#define STACK_SIZE PIL_STACK_SIZE
 #define GUARD_SIZE 4096
 #define SPARE_STACKS 64
 
@@ -171,17 +171,18 @@ static enum pil_verdict classify_path(int op, const long args[6])
 	return v;
 }
 
-long pil_serve(int op, const long args[6])
+static long serve(int op, const long args[6])
 {
 	struct pil_job job = { .task = PIL_TASK_DISPATCH, .op = op, .args = args };
 
-	if (!pil_armed())
-		return PIL_NOT_OURS;
-	if (pil_unlikely(pil_tls.depth)) {
-		pil_depth_check(&pil_tls);
-		if (pil_tls.depth)
-			return PIL_NOT_OURS;
-	}
+	if (pil_ops[op].flags & PIL_CANCEL)
+		pthread_testcancel();
+	pil_tls.site = ~0U;
+	return pil_run(&job, false);
+}
+
+long pil_serve(int op, const long args[6])
+{
 	switch (pil_ops[op].flags & PIL_PATH ? classify_path(op, args) : pil_classify(op, args)) {
 	case PIL_KERNEL:
 		return PIL_NOT_OURS;
@@ -190,10 +191,14 @@ long pil_serve(int op, const long args[6])
 	case PIL_OURS:
 		break;
 	}
-	if (pil_ops[op].flags & PIL_CANCEL)
-		pthread_testcancel();
-	pil_tls.site = ~0U;
-	return pil_run(&job, false);
+	return serve(op, args);
+}
+
+long pil_serve_fd(int op, const long args[6], uint8_t what)
+{
+	if (pil_likely(what == PIL_FD_OURS))
+		return serve(op, args);
+	return what == PIL_FD_HIDDEN ? -EBADF : PIL_NOT_OURS;
 }
 
 long pil_return(long result)

@@ -292,12 +292,28 @@ long pil_probe_write(void *p, size_t n)
 	return bad ? -EFAULT : 0;
 }
 
+/* In aligned words of the source, like path_shape. */
 long pil_copy_path(char *dst, const char *src, size_t size)
 {
-	size_t i;
+	unsigned skip = (uintptr_t)src & 7;
+	size_t i = 0;
 	int bad = 0;
 
-	for (i = 0; i < size; i++) {
+	while (i + 8 <= size) {
+		uint64_t v = pil_load_word((const uint64_t *)(src + i - skip), &bad), end;
+
+		if (pil_unlikely(bad))
+			return -EFAULT;
+		if (skip) /* bytes before the path go, 0xff comes behind it */
+			v = v >> skip * 8 | ~(~0ULL >> skip * 8);
+		__builtin_memcpy(dst + i, &v, 8);
+		end = zero_bytes(v);
+		if (end)
+			return (long)(i + (__builtin_ctzll(end) >> 3));
+		i += 8 - skip;
+		skip = 0;
+	}
+	for (; i < size; i++) {
 		dst[i] = (char)pil_load_byte(src + i, &bad);
 		if (bad)
 			return -EFAULT;

@@ -194,13 +194,17 @@ int pil_gate_c(struct pil_frame *f)
 		lower(row, f->arg, a);
 		return after(f, op, a, ret);
 	}
-	lower(row, f->arg, a);
 	if (o->flags & PIL_SIGNAL)
 		return done(f, pil_sigaction(f->arg));
 	if (pil_unlikely(tls->depth)) {
 		pil_depth_check(tls);
+		if (tls->depth && !(o->flags & (PIL_BIRTH | PIL_MEMORY)))
+			return PIL_GO_ON;
+		lower(row, f->arg, a);
 		if (tls->depth)
 			return beneath(f, op, a);
+	} else {
+		lower(row, f->arg, a);
 	}
 	if (op == PIL_OP_exit_group) {
 		exiting(a);

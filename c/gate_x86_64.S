@@ -24,6 +24,11 @@
 #define FDS		24
 #define NFDS		32
 
+/* struct pil_tls, and PIL_STACK_SIZE */
+#define TLS_DEPTH	0
+#define TLS_STACK	16
+#define STACK_SIZE	(256 * 1024)
+
 /* struct pil_frame */
 #define F_NR		0
 #define F_ARG		8
@@ -56,7 +61,19 @@ pil_gate:
 	jae	.Lslow
 	movq	pil_filter+FDS(%rip), %r11
 	cmpb	$0, (%r11,%rcx)
-	jne	.Lslow
+	jne	.Lbeneath
+	ret
+
+	/* Or a call that libdaos makes beneath ours: at depth, and on the private stack. */
+.Lbeneath:
+	movq	pil_tls@gottpoff(%rip), %r11
+	cmpl	$0, %fs:TLS_DEPTH(%r11)
+	je	.Lslow
+	movq	%rsp, %rcx
+	subq	%fs:TLS_STACK(%r11), %rcx
+	cmpq	$STACK_SIZE, %rcx
+	jae	.Lslow
+	xorl	%ecx, %ecx
 	ret
 
 .Lslow:

@@ -202,6 +202,17 @@ static inline bool pil_armed(void)
 	return __atomic_load_n(&pil_filter.armed, __ATOMIC_RELAXED) != 0;
 }
 
+/*
+ * Beneath a call of ours? Exports then leave all to the real function, whose site knows a
+ * depth that belongs to nobody.
+ */
+static inline bool pil_beneath(void)
+{
+	return pil_unlikely(pil_tls.depth != 0);
+}
+
+#define PIL_STACK_SIZE (256 * 1024) /* a private stack; gate_*.S know it, too */
+
 /* What a call on the private stack shall do. */
 enum pil_task {
 	PIL_TASK_DISPATCH,
@@ -222,8 +233,10 @@ struct pil_job {
 
 /* Runs a job at depth + 1; from_site: the caller's vector registers are live. */
 long pil_run(struct pil_job *job, bool from_site);
-/* The same, from an exported function: testcancel, classify, run. */
+/* The same, from an exported function that is not beneath a call of ours: classify, testcancel, run. */
 long pil_serve(int op, const long args[6]);
+/* The same for an operation that a single descriptor decides, which is `what` (enum pil_fd). */
+long pil_serve_fd(int op, const long args[6], uint8_t what);
 /* -1 and errno, or the value. The only writer of errno. */
 long pil_return(long result);
 /* Makes this thread's private stack; false: no memory. */

@@ -156,16 +156,19 @@ def spaced(ctype, name):
     return f"{ctype}{name}" if ctype.endswith("*") else f"{ctype} {name}"
 
 
-def condition(op, sym):
-    """What makes a call worth a closer look, in a few instructions."""
-    tests = ["pil_armed()"]
+def decisive_fd(op, sym):
+    """The parameter of a function that decides alone, a descriptor; or None."""
     words = [c for c in op.classes if c[0] != "cancel"]
-    first = sym.lowering[0]
     fd_only = words == [("fd", [0], "")] or (
         words == [("at", [0, 1], "")] and sym.lowering[1].empty)
-    if fd_only and first.index >= 0:
-        params = sym.params
-        tests = [f"pil_unlikely(pil_fd_is({params[first.index][1]}))"]
+    first = sym.lowering[0].index
+    return sym.params[first][1] if fd_only and first >= 0 else None
+
+
+def condition(op, sym):
+    """What makes a call worth a closer look, in a few instructions."""
+    fd = decisive_fd(op, sym)
+    tests = [f"pil_unlikely(pil_fd_is({fd}))" if fd else "pil_armed()", "!pil_beneath()"]
     if sym.guard:
         params = sym.params
         left, sign, right = (sym.guard.partition("<=") if "<=" in sym.guard else sym.guard.partition("!="))
@@ -190,10 +193,12 @@ def shim(op, sym):
         real = f"\t{{\n\t\t{sym.returns} result = {real};\n\n\t\tpil_tls.passed = NULL;\n\t\treturn result;\n\t}}\n}}\n\n"
     else:
         real = f"\treturn {real};\n}}\n\n"
+    fd = decisive_fd(op, sym)
+    serve = f"pil_serve_fd(PIL_OP_{op.ident}, a, pil_fd_is({fd}))" if fd else f"pil_serve(PIL_OP_{op.ident}, a)"
     out = [f"PIL_SERVE {spaced(sym.returns, 'serve_' + sym.name)}({fixed})\n{{\n",
            f"\tif ({condition(op, sym)}) {{\n",
            f"\t\tconst long a[6] = {{ {args} }};\n",
-           f"\t\tlong r = pil_serve(PIL_OP_{op.ident}, a);\n\n",
+           f"\t\tlong r = {serve};\n\n",
            f"\t\tif (r != PIL_NOT_OURS)\n\t\t\treturn {answer};\n\t}}\n",
            real,
            f"PIL_EXPORT {spaced(sym.returns, sym.name)}({given})\n{{\n"]

@@ -51,6 +51,20 @@ int main(void)
 	CHECK(pil_probe_read(two, 10) == 0 && pil_probe_write(two, 10) == -EFAULT);
 	CHECK(pil_copy_path(copy, "hello", 5) == -ENAMETOOLONG);
 	CHECK(pil_copy_path(copy, "hello", 6) == 5 && strcmp(copy, "hello") == 0);
+	/* every alignment, length and room */
+	for (i = 0; i < 8 * 24; i++) {
+		char source[48], *from = source + i / 24;
+		unsigned len = i % 24, room;
+
+		memset(source, 'x', sizeof(source));
+		from[len] = '\0';
+		for (room = 1; room < 40; room++) {
+			long n = pil_copy_path(copy, from, room);
+
+			CHECK(n == (room > len ? (long)len : -ENAMETOOLONG));
+			CHECK(n < 0 || memcmp(copy, from, len + 1) == 0);
+		}
+	}
 
 	/* a fault of the program's own still kills it */
 	child = fork();
