@@ -31,79 +31,102 @@ impl std::ops::Deref for Key {
 }
 
 impl Key {
-    fn new(tag: u8) -> Key {
-        let mut bytes = [0; LONGEST];
-        bytes[0] = tag;
-        Key { len: 1, bytes }
+    /// Built in place, part by part: a key is large enough that moving it shows.
+    #[inline]
+    fn of(tag: u8, build: impl FnOnce(&mut Key)) -> Key {
+        let mut key = Key {
+            len: 1,
+            bytes: [0; LONGEST],
+        };
+        key.bytes[0] = tag;
+        build(&mut key);
+        key
     }
 
-    fn add(mut self, part: &[u8]) -> Key {
+    #[inline]
+    fn add(&mut self, part: &[u8]) {
         // Names are checked at the ABI's edge; a longer one here is cut, never out of bounds.
         let len = part.len().min(LONGEST - self.len);
         self.bytes[self.len..self.len + len].copy_from_slice(&part[..len]);
         self.len += len;
-        self
     }
 
-    fn object(self, cont: u32, oid: Oid) -> Key {
-        self.add(&cont.to_be_bytes())
-            .add(&oid.lo.to_be_bytes())
-            .add(&oid.hi.to_be_bytes())
+    #[inline]
+    fn add_object(&mut self, cont: u32, oid: Oid) {
+        self.add(&cont.to_be_bytes());
+        self.add(&oid.lo.to_be_bytes());
+        self.add(&oid.hi.to_be_bytes());
     }
 
     /// A pool by label, and all of them with an empty one.
     pub fn pool(label: &[u8]) -> Key {
-        Key::new(b'P').add(label)
+        Key::of(b'P', |key| key.add(label))
     }
 
     /// A container of a pool by label, and all of them with an empty one.
     pub fn container(pool: u32, label: &[u8]) -> Key {
-        Key::new(b'C').add(&pool.to_be_bytes()).add(label)
+        Key::of(b'C', |key| {
+            key.add(&pool.to_be_bytes());
+            key.add(label);
+        })
     }
 
     /// The next free number of pools and containers.
     pub fn next_number() -> Key {
-        Key::new(b'N')
+        Key::of(b'N', |_| ())
     }
 
     /// The next free `lo` of a container's object ids.
     pub fn next_oid(cont: u32) -> Key {
-        Key::new(b'I').add(&cont.to_be_bytes())
+        Key::all(b'I', cont)
     }
 
     /// An attribute of a container, and all of them with an empty name.
     pub fn attribute(cont: u32, name: &[u8]) -> Key {
-        Key::new(b'A').add(&cont.to_be_bytes()).add(name)
+        Key::of(b'A', |key| {
+            key.add(&cont.to_be_bytes());
+            key.add(name);
+        })
     }
 
     /// The names of a directory.
     pub fn entries(cont: u32, dir: Oid) -> Key {
-        Key::new(b'E').object(cont, dir)
+        Key::of(b'E', |key| key.add_object(cont, dir))
     }
 
     /// The names of a directory from a hash on.
     pub fn entries_from(cont: u32, dir: Oid, hash: u64) -> Key {
-        Key::entries(cont, dir).add(&hash.to_be_bytes())
+        Key::of(b'E', |key| {
+            key.add_object(cont, dir);
+            key.add(&hash.to_be_bytes());
+        })
     }
 
     /// One name of a directory.
     pub fn entry(cont: u32, dir: Oid, name: &[u8]) -> Key {
-        Key::entries_from(cont, dir, hash(name)).add(name)
+        Key::of(b'E', |key| {
+            key.add_object(cont, dir);
+            key.add(&hash(name).to_be_bytes());
+            key.add(name);
+        })
     }
 
     /// When a directory's names last changed.
     pub fn directory(cont: u32, dir: Oid) -> Key {
-        Key::new(b'D').object(cont, dir)
+        Key::of(b'D', |key| key.add_object(cont, dir))
     }
 
     /// An extended attribute of an object, and all of them with an empty name.
     pub fn xattr(cont: u32, oid: Oid, name: &[u8]) -> Key {
-        Key::new(b'X').object(cont, oid).add(name)
+        Key::of(b'X', |key| {
+            key.add_object(cont, oid);
+            key.add(name);
+        })
     }
 
     /// Everything of one kind that belongs to a container, for its destruction.
     pub fn all(tag: u8, cont: u32) -> Key {
-        Key::new(tag).add(&cont.to_be_bytes())
+        Key::of(tag, |key| key.add(&cont.to_be_bytes()))
     }
 }
 
