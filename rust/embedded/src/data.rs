@@ -327,3 +327,50 @@ impl File<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads into buffers of these sizes; answers the bytes read.
+    fn read(file: &File<'_>, sizes: &[usize], at: u64) -> Vec<u8> {
+        let mut bytes = vec![0u8; sizes.iter().sum()];
+        let mut start = bytes.as_mut_ptr();
+        let mut list = Vec::new();
+        for size in sizes {
+            list.push(libc::iovec {
+                iov_base: start.cast(),
+                iov_len: *size,
+            });
+            start = start.wrapping_add(*size);
+        }
+        // SAFETY: parts of our own bytes.
+        let done = unsafe { file.read(&mut list, at) }.expect("readable");
+        bytes.truncate(done as usize);
+        bytes
+    }
+
+    #[test]
+    fn reads_end_with_the_file_whatever_the_buffers() {
+        // SAFETY: a fresh descriptor, closed with the value.
+        let fd = unsafe { libc::memfd_create(c"test".as_ptr(), libc::MFD_CLOEXEC) };
+        let file = File { fd, cache: None };
+        let mut list = [libc::iovec {
+            iov_base: b"0123456789".as_ptr() as *mut _,
+            iov_len: 10,
+        }];
+        // SAFETY: ten bytes of a literal.
+        unsafe { file.write(&mut list, 0) }.expect("writable");
+        assert_eq!(read(&file, &[4], 0), b"0123");
+        assert_eq!(read(&file, &[4096], 0), b"0123456789");
+        assert_eq!(read(&file, &[4096], 10), b"");
+        assert_eq!(read(&file, &[0], 0), b"");
+        assert_eq!(read(&file, &[0, 3, 0, 4, 0], 1), b"1234567");
+        assert_eq!(read(&file, &[0, 3, 0, 40, 9], 1), b"123456789");
+        assert_eq!(read(&file, &vec![1; BATCH + 5], 0), b"0123456789");
+        // More buffers than one call takes, the first of them empty.
+        let mut sizes = vec![0; BATCH];
+        sizes.extend([5, 5]);
+        assert_eq!(read(&file, &sizes, 3), b"3456789");
+    }
+}
