@@ -31,6 +31,8 @@ def _shell_scripts():
 def _run(test, tool, command, directory=base.ROOT):
     if not prepare.have(tool):
         return test.skipped(f"no {tool}")
+    if not _files():
+        return test.skipped("no repository")
     env = dict(os.environ, PATH=prepare.search_path())
     if command[0] == "cargo":
         env.setdefault("CARGO_TARGET_DIR", os.path.join(base.BUILD, "cargo"))
@@ -54,8 +56,8 @@ def tests(_):
         return _run(test, "shellcheck", ["shellcheck", "--severity=warning", *scripts]) if scripts else test.skipped("no shell scripts")
 
     def clang_format(test):
-        # Where a .clang-format lies above a file; the benchmark has its own lines.
-        sources = [name for name in _files("*.c", "*.h") if not name.startswith(("include/", "tests/bench/"))]
+        # Where a .clang-format lies above a file; benchmark and packaging have their own lines.
+        sources = [name for name in _files("*.c", "*.h") if not name.startswith(("include/", "tests/bench/", "tests/packaging/"))]
         return _run(test, "clang-format", ["clang-format", "--fallback-style=none", "--dry-run", "-Werror", *sources])
 
     def python(test):

@@ -41,6 +41,8 @@ class Mount:
     def __init__(self, products, identity, directory):
         self.products, self.identity = products, identity
         self.store = os.path.join(directory, "store")
+        # Locks of a node are told apart by labels: no two stores may share them.
+        self.cont = "cont-" + directory.strip("/").replace("/", "-")[-40:]
         # Where the guest starts: must be as empty afterwards as before.
         self.cwd = os.path.join(directory, "cwd")
         for path in (self.store, self.cwd):
@@ -52,7 +54,7 @@ class Mount:
     def create(self):
         """Pool and container; answers an error text or nothing."""
         tool = [self.products.path("pil4dfs-embedded"), "--root", self.store]
-        for words in (["pool", "create", "pool"], ["cont", "create", "pool", "cont"]):
+        for words in (["pool", "create", "pool"], ["cont", "create", "pool", self.cont]):
             outcome = base.run(tool + words, self.identity)
             if outcome.status != 0:
                 return f"pil4dfs-embedded {' '.join(words)}: {outcome.says()}"
@@ -60,7 +62,7 @@ class Mount:
 
     def command(self, argv):
         head = [self.products.path("pil4dfs"), "run", "--embedded", self.store]
-        return head + ["--pool", "pool", "--cont", "cont", "--mount", base.MOUNT, "--"] + list(argv)
+        return head + ["--pool", "pool", "--cont", self.cont, "--mount", base.MOUNT, "--"] + list(argv)
 
     def env(self, **more):
         return base.clean_env(**more)
@@ -71,7 +73,7 @@ class Mount:
             LD_PRELOAD=self.products.path("libpil4dfs.so.0"),
             D_IL_MOUNT_POINT=base.MOUNT,
             D_IL_POOL="pool",
-            D_IL_CONTAINER="cont",
+            D_IL_CONTAINER=self.cont,
             PIL4DFS_DAOS_DIR=self.products.path("embedded"),
             PIL4DFS_EMBEDDED_ROOT=self.store,
             **more,
