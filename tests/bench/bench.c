@@ -1,15 +1,19 @@
 /*
- * What the library adds, measured inside one process: each operation through the library, as the bare
- * dfs_* call on a handle of our own, and on a kernel directory - in turns, so that drift hits all three.
+ * What the library adds, measured inside one process: each operation through the library's exports, through
+ * libc's own patched functions (sites), as the bare dfs_* calls on handles of our own, and on a kernel
+ * directory - in turns, so that drift hits all of them.
  *
- *     bench MOUNT_DIR KERNEL_DIR ROUNDS
+ *     bench MOUNT_DIR KERNEL_DIR ROUNDS DIVIDE [ROW]
  *
  * MOUNT_DIR lies below a mount of D_IL_POOL/D_IL_CONTAINER; run by tests/bench/run. Prints one line an
- * operation: name, then the median nanoseconds of library (export), library (site: libc's own function),
- * bare DFS and kernel; "-" where there is none.
+ * operation: name, then the median nanoseconds of export, site, bare and kernel; "-" where there is none.
+ * DIVIDE makes the batches smaller. Under callgrind (--collect-atstart=no) each batch of a side is dumped
+ * under the name "row/side/calls"; every side runs once before, to warm up.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -19,176 +23,227 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+#if __has_include(<valgrind/callgrind.h>)
+#include <valgrind/callgrind.h>
+#else
+#define RUNNING_ON_VALGRIND 0
+#define CALLGRIND_ZERO_STATS
+#define CALLGRIND_TOGGLE_COLLECT
+#define CALLGRIND_DUMP_STATS_AT(name) (void)(name)
+#endif
+
+#include "bare.h"
+#include "side.h"
 
 #define ROUNDS_MAX 101
+#define BLOCKS 1000
+#define LISTED 100
 
-/* the bare calls: what the ABI of libdaos and libdfs says */
-typedef struct { uint64_t cookie; } daos_handle_t;
-typedef struct { void *buf; size_t buf_len, len; } d_iov_t;
-typedef struct { uint32_t nr, nr_out; d_iov_t *iovs; } d_sg_list_t;
-typedef void dfs_t, dfs_obj_t;
+char block[BLOCK];
+char names[NAMES][16];
 
-static struct {
-	int (*daos_init)(void);
-	int (*pool_connect)(const char *, const char *, unsigned, daos_handle_t *, void *, void *);
-	int (*cont_open)(daos_handle_t, const char *, unsigned, daos_handle_t *, void *, void *);
-	int (*mount)(daos_handle_t, daos_handle_t, int, dfs_t **);
-	int (*open)(dfs_t *, dfs_obj_t *, const char *, mode_t, int, uint32_t, uint64_t, const char *, dfs_obj_t **);
-	int (*release)(dfs_obj_t *);
-	int (*lookup_rel)(dfs_t *, dfs_obj_t *, const char *, int, dfs_obj_t **, mode_t *, struct stat *);
-	int (*read)(dfs_t *, dfs_obj_t *, d_sg_list_t *, uint64_t, uint64_t *, void *);
-	int (*write)(dfs_t *, dfs_obj_t *, d_sg_list_t *, uint64_t, void *);
-	int (*remove)(dfs_t *, dfs_obj_t *, const char *, bool, void *);
-} bare;
-
-static dfs_t *dfs;
-static dfs_obj_t *dir, *file;
-static char block[4096];
-
-static void die(const char *what)
+void die(const char *what)
 {
-	perror(what);
+	fprintf(stderr, "bench: %s: %s\n", what, strerror(errno));
 	exit(1);
 }
 
-static void *symbol(void *lib, const char *name)
+void *symbol(void *lib, const char *name)
 {
 	void *p = dlsym(lib, name);
 
-	if (!p) {
-		fprintf(stderr, "bench: no %s\n", name);
-		exit(1);
-	}
+	if (!p)
+		die(name);
 	return p;
 }
 
-static void connect_bare(const char *dirname)
-{
-	daos_handle_t pool, cont;
-	char path[4096];
-	void *lib;
-
-	snprintf(path, sizeof(path), "%s/libdaos.so.2", getenv("PIL4DFS_DAOS_DIR"));
-	lib = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-	if (!lib) {
-		fprintf(stderr, "bench: %s\n", dlerror());
-		exit(1);
-	}
-	bare.daos_init = symbol(lib, "daos_init");
-	bare.pool_connect = symbol(lib, "daos_pool_connect2");
-	bare.cont_open = symbol(lib, "daos_cont_open2");
-	bare.mount = symbol(lib, "dfs_mount");
-	bare.open = symbol(lib, "dfs_open");
-	bare.release = symbol(lib, "dfs_release");
-	bare.lookup_rel = symbol(lib, "dfs_lookup_rel");
-	bare.read = symbol(lib, "dfs_read");
-	bare.write = symbol(lib, "dfs_write");
-	bare.remove = symbol(lib, "dfs_remove");
-	if (bare.daos_init() || bare.pool_connect(getenv("D_IL_POOL"), NULL, 2, &pool, NULL, NULL) ||
-	    bare.cont_open(pool, getenv("D_IL_CONTAINER"), 2, &cont, NULL, NULL) ||
-	    bare.mount(pool, cont, O_RDWR, &dfs) ||
-	    bare.lookup_rel(dfs, NULL, dirname, O_RDWR, &dir, NULL, NULL) ||
-	    bare.lookup_rel(dfs, dir, "file", O_RDWR, &file, NULL, NULL)) {
-		fprintf(stderr, "bench: cannot connect by hand\n");
-		exit(1);
-	}
-}
-
-/* one side of a comparison: descriptor and paths on one file system, and which libc functions to use */
+/* One side of a comparison: descriptor and paths on one file system, and which libc functions to use. */
 struct side {
-	int fd;
-	char file[4096], fresh[4096];
+	int fd, dir;
+	char file[4096], deep[4096], list[4096], missing[4096], fresh[NAMES][128];
+	ssize_t (*read)(int, void *, size_t);
+	ssize_t (*write)(int, const void *, size_t);
 	ssize_t (*pread)(int, void *, size_t, off_t);
 	ssize_t (*pwrite)(int, const void *, size_t, off_t);
 	off_t (*lseek)(int, off_t, int);
 	int (*stat)(const char *, struct stat *);
+	int (*fstat)(int, struct stat *);
 	int (*open)(const char *, int, ...);
 	int (*close)(int);
 	int (*unlink)(const char *);
 };
 
-static int do_lseek(struct side *s)
+static bool do_lseek(struct side *s, int i)
 {
-	return s->lseek(s->fd, 100, SEEK_SET) == 100;
+	return s->lseek(s->fd, i, SEEK_SET) == i;
 }
-static int do_pread(struct side *s)
+
+static bool do_size(struct side *s, int i)
 {
-	return s->pread(s->fd, block, sizeof(block), 0) == sizeof(block);
+	(void)i;
+	return s->lseek(s->fd, 0, SEEK_END) == BLOCKS * BLOCK;
 }
-static int do_pwrite(struct side *s)
+
+static bool do_read(struct side *s, int i)
 {
-	return s->pwrite(s->fd, block, sizeof(block), 0) == sizeof(block);
+	(void)i;
+	return s->read(s->fd, block, BLOCK) == BLOCK;
 }
-static int do_stat(struct side *s)
+
+static bool do_write(struct side *s, int i)
+{
+	(void)i;
+	return s->write(s->fd, block, BLOCK) == BLOCK;
+}
+
+static bool do_pread(struct side *s, int i)
+{
+	(void)i;
+	return s->pread(s->fd, block, BLOCK, 0) == BLOCK;
+}
+
+static bool do_pwrite(struct side *s, int i)
+{
+	(void)i;
+	return s->pwrite(s->fd, block, BLOCK, 0) == BLOCK;
+}
+
+static bool do_fstat(struct side *s, int i)
 {
 	struct stat st;
 
+	(void)i;
+	return s->fstat(s->fd, &st) == 0;
+}
+
+static bool do_stat(struct side *s, int i)
+{
+	struct stat st;
+
+	(void)i;
 	return s->stat(s->file, &st) == 0;
 }
-static int do_open(struct side *s)
+
+static bool do_deep(struct side *s, int i)
+{
+	struct stat st;
+
+	(void)i;
+	return s->stat(s->deep, &st) == 0;
+}
+
+static bool do_missing(struct side *s, int i)
+{
+	struct stat st;
+
+	(void)i;
+	return s->stat(s->missing, &st) < 0;
+}
+
+static bool do_open(struct side *s, int i)
 {
 	int fd = s->open(s->file, O_RDONLY);
 
+	(void)i;
 	return fd >= 0 && s->close(fd) == 0;
 }
-static int do_create(struct side *s)
-{
-	int fd = s->open(s->fresh, O_CREAT | O_EXCL | O_RDWR, 0644);
 
-	return fd >= 0 && s->close(fd) == 0 && s->unlink(s->fresh) == 0;
+static bool do_create(struct side *s, int i)
+{
+	int fd = s->open(s->fresh[i], O_CREAT | O_EXCL | O_RDWR, 0644);
+
+	return fd >= 0 && s->close(fd) == 0;
 }
 
-static int bare_pread(void)
+static bool do_small(struct side *s, int i)
 {
-	d_iov_t iov = {block, sizeof(block), sizeof(block)};
-	d_sg_list_t sgl = {1, 0, &iov};
-	uint64_t n = 0;
+	int fd = s->open(s->fresh[i], O_CREAT | O_EXCL | O_WRONLY, 0644);
 
-	return bare.read(dfs, file, &sgl, 0, &n, NULL) == 0 && n == sizeof(block);
-}
-static int bare_pwrite(void)
-{
-	d_iov_t iov = {block, sizeof(block), sizeof(block)};
-	d_sg_list_t sgl = {1, 0, &iov};
-
-	return bare.write(dfs, file, &sgl, 0, NULL) == 0;
-}
-static int bare_stat(void)
-{
-	dfs_obj_t *o;
-	struct stat st;
-	mode_t mode;
-
-	return bare.lookup_rel(dfs, dir, "file", O_RDONLY | O_NOFOLLOW, &o, &mode, &st) == 0 && bare.release(o) == 0;
-}
-static int bare_open(void)
-{
-	dfs_obj_t *o;
-	struct stat st;
-	mode_t mode;
-
-	return bare.lookup_rel(dfs, dir, "file", O_RDWR | O_NOFOLLOW, &o, &mode, &st) == 0 && bare.release(o) == 0;
-}
-static int bare_create(void)
-{
-	dfs_obj_t *o;
-
-	return bare.open(dfs, dir, "bare", S_IFREG | 0644, O_CREAT | O_EXCL | O_RDWR, 0, 0, NULL, &o) == 0 &&
-	       bare.release(o) == 0 && bare.remove(dfs, dir, "bare", false, NULL) == 0;
+	return fd >= 0 && s->write(fd, block, BLOCK) == BLOCK && s->close(fd) == 0;
 }
 
-static const struct {
+static bool do_unlink(struct side *s, int i)
+{
+	return s->unlink(s->fresh[i]) == 0;
+}
+
+static bool do_readdir(struct side *s, int i)
+{
+	DIR *d = opendir(s->list);
+	int n = 0;
+
+	(void)i;
+	if (!d)
+		return false;
+	while (readdir(d))
+		n++;
+	return closedir(d) == 0 && n == LISTED + 2;
+}
+
+static bool do_stdio(struct side *s, int i)
+{
+	FILE *f = fopen(s->file, "r");
+	int n = 0, c;
+
+	(void)i;
+	if (!f)
+		return false;
+	while (n < 65536 && (c = getc_unlocked(f)) != EOF)
+		n++;
+	return fclose(f) == 0 && n == 65536;
+}
+
+/* Before and after a batch, not measured. */
+static bool rewind_file(struct side *s, int batch)
+{
+	(void)batch;
+	return !s || s->lseek(s->fd, 0, SEEK_SET) == 0;
+}
+
+static bool make_names(struct side *s, int batch)
+{
+	int i;
+
+	for (i = 0; i < batch; i++)
+		if (!(s ? do_create(s, i) : bare_create(i)))
+			return false;
+	return true;
+}
+
+static bool remove_names(struct side *s, int batch)
+{
+	int i;
+
+	for (i = 0; i < batch; i++)
+		if (!(s ? do_unlink(s, i) : bare_unlink(i)))
+			return false;
+	return true;
+}
+
+static const struct row {
 	const char *name;
-	int (*call)(struct side *);
-	int (*bare)(void);
+	bool (*call)(struct side *, int);
+	bool (*bare)(int);
 	int batch;
+	bool (*before)(struct side *, int);
+	bool (*after)(struct side *, int);
 } table[] = {
-	{"lseek", do_lseek, NULL, 2000},
-	{"pread 4 KiB", do_pread, bare_pread, 1000},
-	{"pwrite 4 KiB", do_pwrite, bare_pwrite, 500},
-	{"stat", do_stat, bare_stat, 1000},
-	{"open+close", do_open, bare_open, 500},
-	{"create+close+unlink", do_create, bare_create, 100},
+	{"lseek SEEK_SET", do_lseek, NULL, 2000, NULL, NULL},
+	{"lseek SEEK_END", do_size, bare_size, 500, NULL, NULL},
+	{"read 4 KiB", do_read, bare_read, BLOCKS, rewind_file, NULL},
+	{"write 4 KiB", do_write, bare_write, BLOCKS, rewind_file, NULL},
+	{"pread 4 KiB", do_pread, bare_pread, 1000, NULL, NULL},
+	{"pwrite 4 KiB", do_pwrite, bare_pwrite, 1000, NULL, NULL},
+	{"fstat", do_fstat, bare_fstat, 500, NULL, NULL},
+	{"stat, 2 components", do_stat, bare_stat, 500, NULL, NULL},
+	{"stat, 5 components", do_deep, bare_stat, 500, NULL, NULL},
+	{"stat, ENOENT", do_missing, bare_missing, 500, NULL, NULL},
+	{"open+close", do_open, bare_open, 500, NULL, NULL},
+	{"create+close", do_create, bare_create, 100, NULL, remove_names},
+	{"create+write 4 KiB+close", do_small, bare_small, 100, NULL, remove_names},
+	{"unlink", do_unlink, bare_unlink, 100, make_names, NULL},
+	{"opendir+readdir of 100+closedir", do_readdir, NULL, 50, NULL, NULL},
+	{"fopen+getc of 64 KiB+fclose", do_stdio, NULL, 50, NULL, NULL},
 };
 
 static double now(void)
@@ -199,17 +254,34 @@ static double now(void)
 	return t.tv_sec * 1e9 + t.tv_nsec;
 }
 
-static double one_batch(int row, struct side *s, int batch)
+static void failed(const struct row *row, const char *side)
 {
-	double start = now();
+	fprintf(stderr, "%s, %s: ", row->name, side);
+	die("failed");
+}
+
+/* One batch of a row on a side (none: bare): nanoseconds a call. */
+static double one_batch(const struct row *row, struct side *s, int batch, const char *side)
+{
+	double start, spent;
+	char name[128];
 	int i;
 
+	if (row->before && !row->before(s, batch))
+		failed(row, side);
+	CALLGRIND_ZERO_STATS;
+	CALLGRIND_TOGGLE_COLLECT;
+	start = now();
 	for (i = 0; i < batch; i++)
-		if (!(s ? table[row].call(s) : table[row].bare())) {
-			fprintf(stderr, "bench: %s failed\n", table[row].name);
-			die("bench");
-		}
-	return (now() - start) / batch;
+		if (!(s ? row->call(s, i) : row->bare(i)))
+			failed(row, side);
+	spent = now() - start;
+	CALLGRIND_TOGGLE_COLLECT;
+	snprintf(name, sizeof(name), "%s/%s/%d", row->name, side, batch);
+	CALLGRIND_DUMP_STATS_AT(name);
+	if (row->after && !row->after(s, batch))
+		failed(row, side);
+	return spent / batch;
 }
 
 static int ascending(const void *a, const void *b)
@@ -227,51 +299,87 @@ static double median(double *v, int n)
 
 static void set_up(struct side *s, const char *where, void *libc)
 {
+	char path[4096];
+	int i;
+
 	snprintf(s->file, sizeof(s->file), "%s/file", where);
-	snprintf(s->fresh, sizeof(s->fresh), "%s/fresh", where);
+	snprintf(s->deep, sizeof(s->deep), "%s/d1/d2/d3/file", where);
+	snprintf(s->list, sizeof(s->list), "%s/list", where);
+	snprintf(s->missing, sizeof(s->missing), "%s/missing", where);
+	for (i = 0; i < NAMES; i++) {
+		snprintf(names[i], sizeof(names[i]), "n%d", i);
+		snprintf(s->fresh[i], sizeof(s->fresh[i]), "%.100s/n%d", where, i);
+	}
+	s->read = libc ? symbol(libc, "read") : read;
+	s->write = libc ? symbol(libc, "write") : write;
 	s->pread = libc ? symbol(libc, "pread") : pread;
 	s->pwrite = libc ? symbol(libc, "pwrite") : pwrite;
 	s->lseek = libc ? symbol(libc, "lseek") : lseek;
 	s->stat = libc ? symbol(libc, "stat") : stat;
+	s->fstat = libc ? symbol(libc, "fstat") : fstat;
 	s->open = libc ? symbol(libc, "open") : open;
 	s->close = libc ? symbol(libc, "close") : close;
 	s->unlink = libc ? symbol(libc, "unlink") : unlink;
 	s->fd = open(s->file, O_CREAT | O_RDWR, 0644);
-	if (s->fd < 0 || write(s->fd, block, sizeof(block)) != sizeof(block))
-		die(s->file);
+	for (i = 0; i < BLOCKS; i++)
+		if (s->fd < 0 || pwrite(s->fd, block, BLOCK, (off_t)i * BLOCK) != BLOCK)
+			die(s->file);
+	for (i = 0; i < 4; i++) {
+		static const char *const made[] = {"d1", "d1/d2", "d1/d2/d3", "list"};
+
+		snprintf(path, sizeof(path), "%s/%s", where, made[i]);
+		if (mkdir(path, 0755) && errno != EEXIST)
+			die(path);
+	}
+	close(open(s->deep, O_CREAT | O_RDWR, 0644));
+	for (i = 0; i < LISTED; i++) {
+		snprintf(path, sizeof(path), "%.4000s/entry%d", s->list, i);
+		close(open(path, O_CREAT | O_RDWR, 0644));
+	}
 }
 
 int main(int argc, char **argv)
 {
+	static const char *const called[4] = {"export", "site", "bare", "kernel"};
+	static struct side export_side, site_side, kernel_export, kernel_site;
 	static double v[4][ROUNDS_MAX];
-	struct side export_side, site_side, kernel_side;
+	const char *kernels = getenv("BENCH_KERNEL"); /* "site": libc's functions; default: exports */
+	const char *only = getenv("BENCH_SIDE"); /* one of `called` */
 	bool bare_too = getenv("PIL4DFS_DAOS_DIR") != NULL;
-	int rounds, divide, r, row, k;
+	int rounds, divide, r, k;
+	const struct row *row;
 
-	if (argc != 5) {
-		fprintf(stderr, "usage: bench MOUNT_DIR KERNEL_DIR ROUNDS DIVIDE\n");
+	if (argc < 5) {
+		fprintf(stderr, "usage: bench MOUNT_DIR KERNEL_DIR ROUNDS DIVIDE [ROW]\n");
 		return 2;
 	}
 	rounds = atoi(argv[3]) < ROUNDS_MAX ? atoi(argv[3]) : ROUNDS_MAX;
 	divide = atoi(argv[4]);
 	if (bare_too && mkdir(argv[1], 0755))
 		die(argv[1]);
-	set_up(&kernel_side, argv[2], dlopen("libc.so.6", RTLD_NOW));
+	set_up(&kernel_export, argv[2], NULL);
+	set_up(&kernel_site, argv[2], dlopen("libc.so.6", RTLD_NOW));
 	if (bare_too) {
 		set_up(&export_side, argv[1], NULL);
 		set_up(&site_side, argv[1], dlopen("libc.so.6", RTLD_NOW));
-		connect_bare(strrchr(argv[1], '/') + 1);
+		bare_connect(strrchr(argv[1], '/') + 1);
 	}
-	for (row = 0; row < (int)(sizeof(table) / sizeof(*table)); row++) {
-		int batch = table[row].batch / divide > 0 ? table[row].batch / divide : 1;
-		bool ours[4] = {bare_too, bare_too, bare_too && table[row].bare, true};
-		struct side *sides[4] = {&export_side, &site_side, NULL, &kernel_side};
+	for (row = table; row < table + sizeof(table) / sizeof(*table); row++) {
+		int fixed = getenv("BENCH_BATCH") ? atoi(getenv("BENCH_BATCH")) : 0;
+		int batch = fixed ? fixed : row->batch / divide > 0 ? row->batch / divide : 1;
+		struct side *on_kernel = kernels && !strcmp(kernels, "site") ? &kernel_site : &kernel_export;
+		bool ours[4] = {bare_too, bare_too, bare_too && row->bare, true};
+		struct side *sides[4] = {&export_side, &site_side, NULL, on_kernel};
 
-		for (r = 0; r < rounds; r++)
+		if (argc > 5 && strcmp(argv[5], row->name))
+			continue;
+		for (k = 0; k < 4 && only; k++)
+			ours[k] &= !strcmp(only, called[k]);
+		for (r = RUNNING_ON_VALGRIND ? -1 : 0; r < rounds; r++)
 			for (k = 0; k < 4; k++)
 				if (ours[k])
-					v[k][r] = one_batch(row, sides[k], batch);
-		printf("%s", table[row].name);
+					v[k][r < 0 ? 0 : r] = one_batch(row, sides[k], batch, called[k]);
+		printf("%s", row->name);
 		for (k = 0; k < 4; k++) {
 			if (ours[k])
 				printf("\t%.1f", median(v[k], rounds));

@@ -1,0 +1,14 @@
+/* What the files of the bench share: the block, the names of new files, and how it ends. */
+#ifndef SIDE_H
+#define SIDE_H
+
+#define BLOCK 4096
+#define NAMES 2000
+
+extern char block[BLOCK];
+extern char names[NAMES][16];
+
+__attribute__((noreturn)) void die(const char *what);
+void *symbol(void *lib, const char *name);
+
+#endif
