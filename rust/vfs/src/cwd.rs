@@ -83,6 +83,7 @@ impl Cwd {
     /// kernel's own cannot be parked it stays where it was, and one line says so.
     pub fn enter(&self, node: Arc<Node>) {
         debug_assert_eq!(node.kind, Kind::Directory);
+        node.list();
         let served = node.mount.served_by_dfuse && kernel_chdir_to(&node);
         if !served {
             self.park();
@@ -141,7 +142,10 @@ impl Cwd {
         }
         self.arriving.store(me, Ordering::Relaxed);
         if let Err(e) = self.enter_path(p, &path) {
-            log::error!("working directory {}: {e}", path.to_string_lossy());
+            // a removed one is as dead as the directory the kernel is parked in
+            if !matches!(e, Errno::ENOENT | Errno::ENOTDIR) {
+                log::error!("working directory {}: {e}", path.to_string_lossy());
+            }
             self.set(None);
         }
         if !inherit::in_shared_child() {

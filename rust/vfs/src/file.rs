@@ -62,6 +62,7 @@ impl OpenFile {
     /// A description an earlier image left in `slot`.
     pub fn inherit(node: Arc<Node>, slot: Slot, flags: i32) -> Arc<OpenFile> {
         node.opens.fetch_add(1, Ordering::AcqRel);
+        node.list();
         Arc::new(OpenFile {
             node,
             slot,
@@ -121,7 +122,7 @@ impl OpenFile {
         if n == wanted || end >= self.end_seen.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let size = self.node.object.attr()?.stat.st_size as u64;
+        let size = self.node.attr()?.stat.st_size as u64;
         self.set_end(size);
         Ok(())
     }
@@ -132,23 +133,12 @@ impl OpenFile {
     }
 }
 
-/// The last close: the slot's reference goes back, and a file that lost its name while it was open
-/// is removed - unless a relative still has it open, then the sweeper of the next start does it.
+/// The last close: the slot's reference goes back. (A file that lost its name goes with its node.)
 impl Drop for OpenFile {
     fn drop(&mut self) {
-        let node = &self.node;
         if !self.slot.close() {
-            node.elsewhere.store(true, Ordering::Release);
+            self.node.elsewhere.store(true, Ordering::Release);
         }
-        if node.opens.fetch_sub(1, Ordering::AcqRel) > 1 || node.elsewhere.load(Ordering::Acquire) {
-            return;
-        }
-        let hidden = {
-            let place = node.place.lock().unwrap_or_else(|e| e.into_inner());
-            place.gone.as_ref().is_some_and(|gone| gone.hidden)
-        };
-        if let (true, Some(p)) = (hidden, Process::get()) {
-            crate::ops::names::destroy_hidden(p, node);
-        }
+        self.node.opens.fetch_sub(1, Ordering::AcqRel);
     }
 }

@@ -20,6 +20,7 @@ pub mod board;
 pub mod filter;
 pub mod gate;
 mod hash;
+pub mod holders;
 pub mod kernel;
 mod links;
 pub mod magic;

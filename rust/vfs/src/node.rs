@@ -6,6 +6,7 @@ use crate::board;
 use crate::dcache::now_ms;
 use crate::gate::{Guard, Guarded};
 use crate::hash::Build;
+use crate::holders::{self, Hold};
 use crate::mount::Mount;
 use crate::permission::Mode;
 use crate::process::Process;
@@ -36,7 +37,10 @@ pub struct Node {
     /// Open file descriptions of it in this process; kept by `file::OpenFile`.
     pub opens: AtomicU32,
     /// Another process shares a description of it that was closed here: it is not ours to destroy.
+    /// (For where there is no table of holders.)
     pub elsewhere: AtomicBool,
+    /// Its entry in the node's table of open objects.
+    pub hold: Hold,
 }
 
 impl Node {
@@ -45,13 +49,46 @@ impl Node {
         self.opens.load(Ordering::Acquire) > 0
     }
 
+    /// Its number in the table of open objects.
+    pub fn key(&self) -> u64 {
+        holders::key(self.mount.hash(), self.oid)
+    }
+
+    /// It is open here: other processes will keep it, and say so, when they remove its name.
+    pub fn list(&self) {
+        if !self.hold.is_taken() {
+            self.hold.take(self.key());
+        }
+    }
+
+    /// Takes notice of another process that removed its name. Two loads if nobody did.
+    #[inline]
+    pub fn heed(&self) {
+        if self.hold.news() & holders::GONE != 0 {
+            self.heed_removal();
+        }
+    }
+
+    #[cold]
+    fn heed_removal(&self) {
+        let known = self.place.0.lock().gone.is_some();
+        if !known {
+            match self.kind {
+                Kind::Directory => self.remember_as_gone(),
+                _ => crate::ops::hidden::learn(self),
+            }
+        }
+    }
+
     /// A copy of the place (the lock is held for the copy only).
     pub fn place(&self) -> Place {
+        self.heed();
         self.place.lock().unwrap_or_else(|e| e.into_inner()).clone()
     }
 
     /// The directory it is in; `None` for the root of a mount.
     pub fn parent(&self) -> Option<Arc<Node>> {
+        self.heed();
         self.place
             .lock()
             .unwrap_or_else(|e| e.into_inner())
@@ -61,6 +98,7 @@ impl Node {
 
     /// Its name was removed while it was open here.
     pub fn is_gone(&self) -> bool {
+        self.heed();
         self.place
             .lock()
             .unwrap_or_else(|e| e.into_inner())
@@ -79,6 +117,7 @@ impl Node {
     /// `fstat(2)`, device filled in; one RPC. Without a name any more: the last attributes, no
     /// links, the size as it is. `ESTALE` if somebody else removed or moved it.
     pub fn attr(&self) -> Result<Attr, Errno> {
+        self.heed();
         let gone = self
             .place
             .lock()
@@ -148,22 +187,28 @@ impl Node {
 
     /// A directory that is nowhere: its mode as last seen, no links.
     fn remember_as_gone(&self) {
-        // SAFETY: a plain C structure.
-        let mut stat: libc::stat = unsafe { std::mem::zeroed() };
-        stat.st_mode = libc::S_IFDIR;
-        if let Some(mode) = self.permissions.get(u64::MAX) {
-            (stat.st_mode, stat.st_uid, stat.st_gid) = (mode.mode, mode.uid, mode.gid);
-        }
-        let mut place = self.place.0.lock();
-        let oid = self.oid;
-        place.gone = Some(Gone {
-            attr: Attr { stat, oid },
+        let attr = self.remembered();
+        self.place.0.lock().gone = Some(Gone {
+            attr,
             hidden: false,
         });
     }
 
+    /// Mode and owner as last seen, for want of better.
+    pub(crate) fn remembered(&self) -> Attr {
+        // SAFETY: a plain C structure.
+        let mut stat: libc::stat = unsafe { std::mem::zeroed() };
+        stat.st_mode = self.kind.mode();
+        if let Some(mode) = self.permissions.get(u64::MAX) {
+            (stat.st_mode, stat.st_uid, stat.st_gid) = (mode.mode, mode.uid, mode.gid);
+        }
+        let oid = self.oid;
+        Attr { stat, oid }
+    }
+
     /// Changes attributes; of a removed directory, those it is remembered with.
     pub fn set_attr(&self, set: &SetAttr) -> Result<(), Errno> {
+        self.heed();
         let mut place = self.place.0.lock();
         if let Some(Gone {
             attr,
@@ -266,13 +311,11 @@ impl Node {
     }
 }
 
-/// A file kept under a hidden name by its mappings alone, or by a call in another thread, goes
-/// with the last of them.
+/// The last descriptor, mapping and call are done with it: one that has no name any more goes, if
+/// no other process has it open.
 impl Drop for Node {
     fn drop(&mut self) {
-        if !self.elsewhere.load(Ordering::Acquire) {
-            crate::ops::hidden::destroy(self);
-        }
+        crate::ops::hidden::last_use(self);
     }
 }
 
@@ -391,6 +434,7 @@ impl NodeIndex {
             count: AtomicU32::new(board::object(oid)),
             opens: AtomicU32::new(0),
             elsewhere: AtomicBool::new(false),
+            hold: Hold::default(),
         });
         index.nodes.insert(key(mount, oid), Arc::downgrade(&node));
         if index.nodes.len() > index.limit {
@@ -415,6 +459,17 @@ impl NodeIndex {
         }
         node.permissions.set(Mode::from(attr));
         node
+    }
+
+    /// Calls `f` with every node, unlocked.
+    pub fn each(&self, f: &mut dyn FnMut(&Arc<Node>)) {
+        let all: Vec<_> = self
+            .lock()
+            .nodes
+            .values()
+            .filter_map(Weak::upgrade)
+            .collect();
+        all.iter().for_each(f);
     }
 
     /// Removes dead entries.

@@ -126,6 +126,22 @@ impl OwnFd {
         without_xfsz(|| self.set_len(len))
     }
 
+    /// Allocates the first `len` bytes, without `SIGXFSZ`; where the file system cannot, zeros are
+    /// written, which nobody must be using yet.
+    pub fn reserve_quietly(&self, len: u64) -> Result<(), Errno> {
+        // SAFETY: no memory involved.
+        match without_xfsz(|| unsafe { crate::call!(SYS_fallocate, self.0, 0, 0, len) }) {
+            Err(Errno::ENOTSUP | Errno::ENOSYS) => {
+                let zeros = [0u8; 4096];
+                let blocks = 0..len.div_ceil(zeros.len() as u64);
+                blocks.fold(Ok(()), |done, i| {
+                    done.and_then(|()| self.write_quietly(&zeros, i * zeros.len() as u64))
+                })
+            }
+            answer => answer.map(drop),
+        }
+    }
+
     /// As [`OwnFd::write_at`], without `SIGXFSZ`.
     pub fn write_quietly(&self, buf: &[u8], offset: u64) -> Result<(), Errno> {
         without_xfsz(|| self.write_at(buf, offset))

@@ -8,11 +8,13 @@ use crate::fd::{placeholder, slot, Slot};
 use crate::file::OpenFile;
 use crate::mount::Mount;
 use crate::node::Node;
+use crate::ops::hidden;
 use crate::ownfd::{self, OwnFd};
+use crate::permission::Mode;
 use crate::process::Process;
 use crate::resolve::{self, Follow, Located, Options};
-use crate::{call, Errno, Reject};
-use dfs::{Handles, Kind};
+use crate::{board, call, Errno, Reject};
+use dfs::{Handles, Kind, ObjectId};
 use std::collections::HashMap;
 use std::ffi::CString;
 use std::sync::Arc;
@@ -64,6 +66,7 @@ fn take(p: &'static Process, manifest: &Manifest) -> usize {
         take_shadows(p, manifest);
     }
     let taken = take_descriptors(p, manifest, same_process);
+    crate::holders::succeeded(manifest.holder);
     restore_cwd(p, manifest);
     taken
 }
@@ -158,20 +161,28 @@ fn node(p: &'static Process, d: &Description) -> Result<Arc<Node>, Errno> {
     if let Some(node) = p.nodes.find(mount, d.oid) {
         return Ok(node);
     }
-    match at_path(p, mount, d) {
-        Ok(node) => Ok(node),
-        Err(e) if d.blob.is_empty() => Err(e),
-        Err(_) => by_handle(p, mount, d),
+    if let Some(node) = hidden::find(p, mount, d.oid) {
+        return Ok(node);
     }
+    at_path(p, mount, &d.path, d.oid)
+        .or_else(|e| match board::last_move(d.oid) {
+            Some(path) => at_path(p, mount, &path, d.oid),
+            None => Err(e),
+        })
+        .or_else(|e| match d.blob.is_empty() {
+            true => Err(e),
+            false => by_handle(p, mount, d),
+        })
 }
 
 fn at_path(
     p: &'static Process,
     mount: &'static Mount,
-    d: &Description,
+    path: &[u8],
+    oid: ObjectId,
 ) -> Result<Arc<Node>, Errno> {
     let options = Options::new(Follow::No);
-    let found = resolve::lookup_path(p, libc::AT_FDCWD.into(), &d.path, &options);
+    let found = resolve::lookup_path(p, libc::AT_FDCWD.into(), path, &options);
     let node = match found {
         Ok(Located::Entry(entry)) => entry.node(p),
         Ok(Located::Node(node)) => node,
@@ -179,7 +190,7 @@ fn at_path(
         Err(Reject::Errno(Errno::ENOENT | Errno::ENOTDIR)) => return Err(Errno::ESTALE),
         Err(Reject::Errno(e)) => return Err(e),
     };
-    match node.oid == d.oid && std::ptr::eq(node.mount, mount) {
+    match node.oid == oid && std::ptr::eq(node.mount, mount) {
         true => Ok(node),
         false => Err(Errno::ESTALE),
     }
@@ -196,7 +207,12 @@ fn by_handle(
     }
     let name = d.path.rsplit(|b| *b == b'/').next().unwrap_or(b"");
     let name = CString::new(name).map_err(|_| Errno::EINVAL)?;
-    Ok(p.nodes.intern(mount, object, Some(mount.root()?), name))
+    let node = p.nodes.intern(mount, object, Some(mount.root()?), name);
+    let [mode, uid, gid] = d.mode;
+    if mode != 0 {
+        node.permissions.set(Mode { mode, uid, gid });
+    }
+    Ok(node)
 }
 
 /// The number becomes one of ours, on this process's own placeholder.

@@ -6,16 +6,21 @@ use super::manifest::{Description, Manifest, Mounted};
 use super::{identity, in_shared_child};
 use crate::fd::{placeholder, slot};
 use crate::file::OpenFile;
+use crate::gate::image;
+use crate::holders::Holder;
 use crate::mount::Mount;
 use crate::ownfd::OwnFd;
 use crate::process::Process;
 use crate::{call, filter, ownfd, Errno};
+use dfs::Kind;
 
 /// A process state on its way to a new program. It owns nothing but the manifest's descriptor: in
 /// a child that shares our memory it is never dropped.
 pub struct Carry {
     p: &'static Process,
     manifest: OwnFd,
+    /// Holds what survives until the new program does; goes with the failed exec.
+    _holder: Option<Holder>,
     shared: bool,
 }
 
@@ -57,9 +62,12 @@ impl Carry {
             manifest.slots = (fd, st.st_dev, st.st_ino);
             manifest.placeholder = placeholder::identity()?;
         }
+        let holder = Holder::successor(&listed(p));
+        manifest.holder = holder.as_ref().map_or(-1, Holder::raw);
         let carry = Carry {
             p,
             manifest: manifest.write()?,
+            _holder: holder,
             shared,
         };
         carry.announce(&manifest);
@@ -117,6 +125,19 @@ impl Drop for Carry {
             .locks
             .each(&mut |_, _, fd| keep_over_exec(fd.raw(), false));
     }
+}
+
+/// What survives of the open objects, once each.
+fn listed(p: &'static Process) -> Vec<u64> {
+    let mut keys = Vec::new();
+    p.fds.each(&mut |fd, file| {
+        if file.node.hold.is_taken() && survives(fd) == Some(true) {
+            keys.push(file.node.key());
+        }
+    });
+    keys.sort_unstable();
+    keys.dedup();
+    keys
 }
 
 /// Which open files survive, and which close.
@@ -181,12 +202,13 @@ fn describe(file: &OpenFile, slot: (u32, u32)) -> Description {
     let path = node
         .last_path()
         .map_or(Vec::new(), |(path, _)| path.into_bytes());
-    // In a fork child the handle's bytes would first cost a re-attach; there the path must do.
-    let blob = if node.is_gone() && crate::gate::image() == 1 {
-        node.object.export().unwrap_or_default()
-    } else {
-        Vec::new()
+    // A removed file is found under its hidden name; a directory has none. (In a fork child the
+    // handle's bytes first cost a re-attach.)
+    let blob = match node.is_gone() && (node.kind == Kind::Directory || image() == 1) {
+        true => node.object.export().unwrap_or_default(),
+        false => Vec::new(),
     };
+    let mode = node.permissions.get(u64::MAX);
     Description {
         slot,
         flags: file.flags_access,
@@ -194,6 +216,7 @@ fn describe(file: &OpenFile, slot: (u32, u32)) -> Description {
         mount: node.mount.point.as_bytes().to_vec(),
         path,
         blob,
+        mode: mode.map_or([0; 3], |m| [m.mode, m.uid, m.gid]),
         locks: file.locks.export(),
     }
 }

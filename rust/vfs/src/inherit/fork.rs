@@ -4,9 +4,10 @@
 //!
 //! Order: prepare takes the child's references on every open file description and gives those
 //! that an exec may pass on their flock(2) owner, so that parent and child share it, then waits for
-//! every change of a table to end. The child begins a new lock image, tells DAOS, and forgets what
+//! every change of a table to end; the child's token in the table of open objects is taken, too. The child begins a new lock image, tells DAOS, and forgets what
 //! belongs to its parent.
 use super::{identity, overlay};
+use crate::holders;
 use crate::process::Process;
 
 /// In the parent, before fork(2).
@@ -18,6 +19,9 @@ pub fn fork_prepare(p: &'static Process) {
     for mount in p.mounts.iter() {
         let _ = mount.handles();
     }
+    if holders::fork_prepare() {
+        p.nodes.each(&mut |node| node.hold.fork_prepare(node.key()));
+    }
     p.fds.fork_prepare();
     p.names_hold();
 }
@@ -27,6 +31,7 @@ pub fn fork_prepare(p: &'static Process) {
 pub fn fork_parent(p: &'static Process) {
     p.names_release();
     p.fds.fork_parent();
+    holders::fork_parent();
 }
 
 /// In the child, before anything else runs. Async-signal-safe but for the locks of the parent's
@@ -38,6 +43,9 @@ pub fn fork_child(p: &'static Process) {
     p.fds.reset_locks_after_fork();
     p.locks.forked();
     p.names_forked();
+    if holders::fork_child() {
+        p.nodes.each(&mut |node| node.hold.fork_child(node.key()));
+    }
     if let Some(client) = crate::mount::client() {
         client.forked();
     }

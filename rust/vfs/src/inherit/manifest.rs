@@ -6,7 +6,7 @@ use crate::{ownfd, Errno};
 use dfs::ObjectId;
 
 const MAGIC: u64 = 0x5049_4c45_5845_4331;
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// A manifest larger than this is nobody's.
 const MAX_BYTES: i64 = 64 << 20;
 const SEALS: i32 = libc::F_SEAL_WRITE | libc::F_SEAL_GROW | libc::F_SEAL_SHRINK | libc::F_SEAL_SEAL;
@@ -34,6 +34,8 @@ pub struct Manifest {
     pub shadows: Vec<(u64, ObjectId, i32)>,
     /// Mounts in use.
     pub mounts: Vec<Mounted>,
+    /// The descriptor that holds the surviving objects ([`crate::holders::Holder`]), or -1.
+    pub holder: i32,
 }
 
 /// The handles of one mount.
@@ -72,6 +74,8 @@ pub struct Description {
     pub path: Vec<u8>,
     /// The object's handle as bytes; empty: by path only.
     pub blob: Vec<u8>,
+    /// Mode, owner and group as last seen.
+    pub mode: [u32; 3],
     /// Descriptors that own its flock and OFD locks, or -1.
     pub locks: [i32; 2],
 }
@@ -147,6 +151,7 @@ impl Manifest {
             w.bytes(&d.mount);
             w.bytes(&d.path);
             w.bytes(&d.blob);
+            d.mode.iter().for_each(|n| w.u32(*n));
             w.i32(d.locks[0]);
             w.i32(d.locks[1]);
         }
@@ -173,6 +178,7 @@ impl Manifest {
             w.u32(m.balanced.into());
             w.u64(m.ordinal);
         }
+        w.i32(self.holder);
         w.0
     }
 
@@ -203,6 +209,7 @@ impl Manifest {
                 mount: r.bytes()?,
                 path: r.bytes()?,
                 blob: r.bytes()?,
+                mode: [r.u32()?, r.u32()?, r.u32()?],
                 locks: [r.i32()?, r.i32()?],
             });
         }
@@ -229,6 +236,7 @@ impl Manifest {
                 ordinal: r.u64()?,
             });
         }
+        m.holder = r.i32()?;
         r.0.is_empty().then_some(m)
     }
 }
@@ -298,6 +306,7 @@ mod tests {
                 mount: b"/dfs".to_vec(),
                 path: b"/dfs/f".to_vec(),
                 blob: vec![1, 2, 3],
+                mode: [0o100644, 1, 2],
                 locks: [-1, 601],
             }],
             closed: vec![(4, 1)],
@@ -312,6 +321,7 @@ mod tests {
                 balanced: false,
                 ordinal: 1,
             }],
+            holder: 603,
         }
     }
 

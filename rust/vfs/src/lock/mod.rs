@@ -27,8 +27,24 @@ fn byte_of(node: &Node) -> i64 {
 /// Takes the object's byte of a common file for the description `file`, without waiting.
 /// `EAGAIN` while another description has it.
 pub fn claim_byte(file: &OwnFd, node: &Node) -> Result<(), Errno> {
-    let mut lock = range(WRITE, byte_of(node), 1);
-    fcntl_lock(file.raw(), libc::F_OFD_SETLK, &mut lock).map(drop)
+    claim_at(file, byte_of(node))
+}
+
+/// [`claim_byte`] of any byte.
+pub(crate) fn claim_at(file: &OwnFd, byte: i64) -> Result<(), Errno> {
+    fcntl_lock(file.raw(), libc::F_OFD_SETLK, &mut range(WRITE, byte, 1)).map(drop)
+}
+
+/// Takes a byte together with others that share it.
+pub(crate) fn share_byte(file: &OwnFd, byte: i64) -> Result<(), Errno> {
+    fcntl_lock(file.raw(), libc::F_OFD_SETLK, &mut range(READ, byte, 1)).map(drop)
+}
+
+/// True if another description than `file` has the byte, or nobody can say.
+pub(crate) fn is_claimed(file: &OwnFd, byte: i64) -> bool {
+    let mut lock = range(WRITE, byte, 1);
+    let asked = fcntl_lock(file.raw(), libc::F_OFD_GETLK, &mut lock);
+    asked.is_err() || lock.l_type != UNLOCK
 }
 
 /// The name of an object's shadow file.

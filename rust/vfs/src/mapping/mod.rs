@@ -168,6 +168,14 @@ impl Mappings {
         results.into_iter().collect()
     }
 
+    /// The process ends: files without a name are kept no longer.
+    pub fn forget_gone(&self) {
+        let all = std::mem::take(&mut self.inner.lock().regions);
+        let (gone, kept): (Vec<_>, Vec<_>) = all.into_iter().partition(Region::is_gone);
+        self.inner.lock().regions.extend(kept);
+        drop(gone);
+    }
+
     fn of(&self, node: &Node) -> Option<Arc<Pages>> {
         if pil_filter.mappings.load(Ordering::Relaxed) == 0 {
             return None;

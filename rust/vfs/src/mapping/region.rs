@@ -28,6 +28,11 @@ impl Region {
         self.start.saturating_add(self.len)
     }
 
+    /// Its file has no name any more.
+    pub fn is_gone(&self) -> bool {
+        self.pages.node.is_gone()
+    }
+
     /// Whether an address lies in it.
     pub fn contains(&self, address: usize) -> bool {
         (self.start..self.end()).contains(&address)

@@ -1,40 +1,55 @@
-//! Open files without a name: kept as `/.pil4dfs/<node>-<boot>/<object>.<pid>` of their container
-//! until the last close.
+//! Open files without a name: kept as `/.pil4dfs/<node>-<boot>-<table>/gone-<object>` of their
+//! container until the last process of this node that has one open is done with it.
 //!
-//! Each hidden name has a file of the run directory locked shared by the processes that inherited
-//! the open file (the lock goes with the last of them); what a killed process left is removed by the
-//! next one on the node that hides something and finds it unlocked, its process gone.
+//! Who has what open is in the table of [`crate::holders`]: whoever removes a name asks it, and
+//! leaves word with the holders, the last of which removes the hidden name. What killed processes
+//! leave is removed by the next one that hides something and finds it without a holder. Without
+//! that table only this process's own open files are kept; the name then ends in its number.
 use crate::dirstream::HIDDEN;
-use crate::gate::Guarded;
+use crate::holders::{self, GONE};
 use crate::mount::Mount;
 use crate::node::{Gone, Node};
-use crate::ownfd::OwnFd;
 use crate::permission::read_file;
 use crate::process::Process;
-use crate::{call, rundir, Errno};
-use dfs::{Attr, DirCursor, Filesystem, ObjectId};
+use crate::{call, Errno};
+use dfs::{Attr, DirCursor, Filesystem, Kind, ObjectId};
 use std::ffi::{CStr, CString};
 use std::sync::Arc;
 
-/// The locks of what this process hid.
-static LOCKS: Guarded<Vec<(ObjectId, OwnFd)>> = Guarded::new(Vec::new());
-
-/// Moves an open file out of sight; its node knows. Two DFS calls, more the first time.
-pub fn hide(
+/// Takes the name of a file that may be open away: out of sight if it is, else for good.
+/// `node` is this process's own. One DFS call either way, more the first time something is hidden.
+pub fn remove(
     p: &'static Process,
-    node: &Arc<Node>,
+    node: Option<&Arc<Node>>,
     parent: &Arc<Node>,
     name: &CStr,
     attr: &Attr,
 ) -> Result<(), Errno> {
-    let fs = node.mount.fs()?;
-    let dir = directory(p, node.mount)?;
-    // SAFETY: no arguments.
-    let pid = unsafe { call!(SYS_getpid) }.unwrap_or(0);
-    let hidden = file_name(node.oid, pid);
-    if let Ok(lock) = lock_file(&hidden, libc::LOCK_SH) {
-        LOCKS.lock().push((node.oid, lock));
+    match hide(p, node, parent, name, attr)? {
+        true => Ok(()),
+        false => parent.mount.fs()?.unlink(&parent.object, name),
     }
+}
+
+/// Moves a file that is open on this node out of sight; those that have it open are told. False,
+/// and nothing done, if nobody has.
+pub fn hide(
+    p: &'static Process,
+    node: Option<&Arc<Node>>,
+    parent: &Arc<Node>,
+    name: &CStr,
+    attr: &Attr,
+) -> Result<bool, Errno> {
+    let mount = parent.mount;
+    let key = holders::key(mount.hash(), attr.oid);
+    match node {
+        // it may be on its way to be opened by another thread
+        Some(node) => node.list(),
+        None if !holders::is_held(key, true) => return Ok(false),
+        None => {}
+    }
+    let (fs, dir) = (mount.fs()?, directory(p, mount)?);
+    let hidden = file_name(attr.oid);
     fs.rename(
         &parent.object,
         name,
@@ -44,62 +59,88 @@ pub fn hide(
         None,
         false,
     )?;
+    holders::tell(key, GONE);
+    if let Some(node) = node {
+        lies(node, dir, &hidden, attr);
+    } else if !holders::is_held(key, true) {
+        // the last holder went meanwhile, and did not know
+        let _ = fs.unlink(&dir.object, &hidden);
+    }
+    Ok(true)
+}
+
+/// The node's entry now is the hidden one.
+fn lies(node: &Node, dir: &Arc<Node>, name: &CStr, attr: &Attr) {
     let mut place = node.place.lock().unwrap_or_else(|e| e.into_inner());
-    place.parent = Some(dir.clone());
-    place.name = hidden.clone();
+    let old = place.parent.replace(dir.clone());
+    place.name = name.into();
     place.gone = Some(Gone {
         attr: *attr,
         hidden: true,
     });
     drop(place);
-    let _ = node.object.renamed(&dir.object, &hidden);
-    Ok(())
+    drop(old);
+    let _ = node.object.renamed(&dir.object, name);
 }
 
-/// Removes the hidden name: the last open description is gone.
-pub fn destroy_hidden(_p: &Process, node: &Node) {
-    destroy(node);
-}
-
-/// As [`destroy_hidden`], also from the node's own end. Does nothing the second time.
-pub(crate) fn destroy(node: &Node) {
-    let (dir, name) = {
-        let mut place = node.place.lock().unwrap_or_else(|e| e.into_inner());
-        match &mut place.gone {
-            Some(gone) if gone.hidden => gone.hidden = false,
-            _ => return,
-        }
-        (place.parent.clone(), place.name.clone())
+/// Another process of this node has hidden the file of this node.
+pub(crate) fn learn(node: &Node) {
+    let Some(p) = Process::get() else { return };
+    let Ok(dir) = directory(p, node.mount) else {
+        return;
     };
-    if let (Some(dir), Ok(fs)) = (dir, node.mount.fs()) {
-        let _ = fs.unlink(&dir.object, &name);
+    let name = file_name(node.oid);
+    let _ = node.object.renamed(&dir.object, &name);
+    let attr = node.object.attr().unwrap_or_else(|_| node.remembered());
+    lies(node, dir, &name, &attr);
+}
+
+/// The node of a file that is hidden, for a program that was handed it.
+pub(crate) fn find(p: &'static Process, mount: &'static Mount, oid: ObjectId) -> Option<Arc<Node>> {
+    if holders::news_of(holders::key(mount.hash(), oid)) & GONE == 0 {
+        return None;
     }
-    if let Some(path) = name.to_str().ok().and_then(|name| rundir::file(name).ok()) {
-        // SAFETY: a string.
-        let _ = unsafe { call!(SYS_unlinkat, libc::AT_FDCWD, path.as_ptr(), 0) };
+    let (fs, dir) = (mount.fs().ok()?, directory(p, mount).ok()?);
+    let name = file_name(oid);
+    let (object, attr) = fs.lookup(&dir.object, &name, mount.access()).ok()?;
+    (object.id() == oid && attr.kind() != Kind::Directory)
+        .then(|| p.nodes.intern_entry(dir, &name, object, &attr))
+}
+
+/// A node's end: it is not open in this process any more. The last holder removes a hidden name.
+pub(crate) fn last_use(node: &mut Node) {
+    let listed = node.hold.is_taken();
+    let told = node.hold.release() & GONE != 0;
+    let elsewhere = *node.elsewhere.get_mut();
+    let place = node.place.lock().unwrap_or_else(|e| e.into_inner());
+    let known = place.gone.as_ref().is_some_and(|gone| gone.hidden);
+    drop(place);
+    if node.kind == Kind::Directory || !(told || known) || (elsewhere && !listed) {
+        return;
     }
-    let mut locks = LOCKS.lock();
-    let mine = locks.iter().position(|(oid, _)| *oid == node.oid);
-    let lock = mine.map(|i| locks.swap_remove(i));
-    drop(locks);
-    drop(lock);
+    if !holders::is_held(node.key(), true) {
+        destroy(node);
+    }
 }
 
-fn file_name(oid: ObjectId, pid: i64) -> CString {
-    CString::new(format!("gone-{:016x}{:016x}.{pid}", oid.hi, oid.lo)).unwrap_or_default()
+fn destroy(node: &Node) {
+    let Some(p) = Process::get() else { return };
+    if let (Ok(fs), Ok(dir)) = (node.mount.fs(), directory(p, node.mount)) {
+        let _ = fs.unlink(&dir.object, &file_name(node.oid));
+    }
 }
 
-fn lock_file(name: &CStr, how: i32) -> Result<OwnFd, Errno> {
-    let fd = rundir::open(
-        name.to_str().map_err(|_| Errno::EINVAL)?,
-        libc::O_RDWR | libc::O_CREAT,
-    )?;
-    // SAFETY: no memory involved.
-    unsafe { call!(SYS_flock, fd.raw(), how | libc::LOCK_NB) }?;
-    Ok(fd)
+fn file_name(oid: ObjectId) -> CString {
+    let name = format!("gone-{:016x}{:016x}", oid.hi, oid.lo);
+    let name = match holders::identity() {
+        Some(_) => name,
+        // SAFETY: no arguments.
+        None => format!("{name}.{}", unsafe { call!(SYS_getpid) }.unwrap_or(0)),
+    };
+    CString::new(name).unwrap_or_default()
 }
 
-/// The directory of this node and boot, made on first use.
+/// The directory of this node, boot and table, made on first use.
 fn directory(p: &'static Process, mount: &'static Mount) -> Result<&'static Arc<Node>, Errno> {
     mount.hidden_dir(|| {
         let fs = mount.fs()?;
@@ -125,49 +166,56 @@ fn enter(
     Ok(p.nodes.intern_entry(parent, name, object, &attr))
 }
 
-/// `<node name>-<boot id>`: pids mean something within it only.
+/// `<node name>-<boot id>-<table>`: those who can say whether a file in it is open.
 fn node_name() -> CString {
     let mut buf = [0u8; 256];
     let mut text = read_file(c"/proc/sys/kernel/hostname", &mut buf)
         .trim_ascii()
         .to_vec();
-    text.truncate(180);
+    text.truncate(150);
     text.push(b'-');
     text.extend_from_slice(read_file(c"/proc/sys/kernel/random/boot_id", &mut buf).trim_ascii());
+    if let Some((dev, ino)) = holders::identity() {
+        text.extend_from_slice(format!("-{dev:x}.{ino:x}").as_bytes());
+    }
     CString::new(text).unwrap_or_else(|_| c"node".into())
 }
 
 /// Removes what processes of this node left that are no more.
 fn sweep(fs: &Arc<Filesystem>, dir: &Node) {
+    if holders::identity().is_some() && holders::is_unsure() {
+        return;
+    }
     let mut cursor = DirCursor::start();
     while !cursor.at_end() {
         let Ok(names) = dir.object.read_names(&mut cursor, 128) else {
             return;
         };
-        for name in names.iter().filter(|name| is_abandoned(name)) {
-            let _ = fs.unlink(&dir.object, name);
+        for name in names.iter() {
+            if is_abandoned(dir.mount, name) {
+                let _ = fs.unlink(&dir.object, name);
+            }
         }
     }
 }
 
-fn is_abandoned(name: &CStr) -> bool {
-    let pid = name
-        .to_str()
-        .ok()
-        .and_then(|n| n.rsplit_once('.')?.1.parse::<i64>().ok());
-    let Some(pid) = pid else { return false };
-    // SAFETY: signal 0 only asks.
-    if unsafe { call!(SYS_kill, pid, 0) } != Err(Errno::ESRCH) {
+/// Nobody has the file of this hidden name open.
+fn is_abandoned(mount: &Mount, name: &CStr) -> bool {
+    let text = name.to_str().ok().and_then(|n| n.strip_prefix("gone-"));
+    let Some((hex, rest)) = text.and_then(|t| t.split_at_checked(32)) else {
         return false;
-    }
-    match lock_file(name, libc::LOCK_EX) {
-        Ok(_) => {
-            if let Some(path) = name.to_str().ok().and_then(|n| rundir::file(n).ok()) {
-                // SAFETY: a string.
-                let _ = unsafe { call!(SYS_unlinkat, libc::AT_FDCWD, path.as_ptr(), 0) };
-            }
-            true
+    };
+    let number = |text: Option<&str>| u64::from_str_radix(text.unwrap_or("-"), 16);
+    let (Ok(hi), Ok(lo)) = (number(hex.get(..16)), number(hex.get(16..))) else {
+        return false;
+    };
+    match rest.strip_prefix('.').map(str::parse::<i64>) {
+        Some(Ok(pid)) => {
+            // SAFETY: signal 0 only asks.
+            let asked = unsafe { call!(SYS_kill, pid, 0) };
+            asked == Err(Errno::ESRCH)
         }
-        Err(_) => false,
+        Some(Err(_)) => false,
+        None => !holders::is_held(holders::key(mount.hash(), ObjectId { lo, hi }), true),
     }
 }

@@ -3,7 +3,9 @@
 //! A file whose last name goes while it is open here keeps its object under a hidden name
 //! ([`crate::ops::hidden`]); a directory keeps its last attributes only.
 use crate::board;
+use crate::holders;
 use crate::magic;
+use crate::mount::Mount;
 use crate::node::{Gone, Node};
 use crate::ops::hidden;
 use crate::ops::outside::{self, Side};
@@ -14,8 +16,6 @@ use crate::{fail, user, Errno, Op, Reject};
 use dfs::{Access, Attr, Create, Kind, Object};
 use std::ffi::CStr;
 use std::sync::Arc;
-
-pub use hidden::destroy_hidden;
 
 /// Owner of a new file, as (uid, gid).
 type Owner = (u32, u32);
@@ -277,20 +277,17 @@ fn remove(p: &'static Process, parent: &Arc<Node>, name: &CStr, attr: &Attr) -> 
             p.dcache.remove(parent, name);
         }
         result?;
-        board::object_changed(attr.oid);
-        if let Some(node) = node {
-            lost(&node, attr);
-        }
+        lost(parent.mount, node.as_deref(), attr);
         return Ok(());
     }
-    match node {
-        Some(node) => hidden::hide(p, &node, parent, name, attr),
-        None => fs.unlink(&parent.object, name),
-    }
+    hidden::remove(p, node.as_ref(), parent, name, attr)
 }
 
 /// A directory lost its name: it is empty, and nothing can be made in it any more.
-fn lost(node: &Node, attr: &Attr) {
+fn lost(mount: &Mount, node: Option<&Node>, attr: &Attr) {
+    board::object_changed(attr.oid);
+    holders::tell(holders::key(mount.hash(), attr.oid), holders::GONE);
+    let Some(node) = node else { return };
     let mut place = node.place.lock().unwrap_or_else(|e| e.into_inner());
     place.gone = Some(Gone {
         attr: *attr,
@@ -445,10 +442,9 @@ fn replace(
     let (fs, mount) = (old.parent.mount.fs()?, old.parent.mount);
     let mut target = to;
     let victim = to.and_then(|to| p.nodes.find(mount, to.oid));
-    if let (Some(to), Some(node)) = (to, &victim) {
-        if to.kind() != Kind::Directory {
-            // it is open here: two steps for other clients
-            hidden::hide(p, node, &new.parent, &new.name, to)?;
+    if let Some(to) = to.filter(|to| to.kind() != Kind::Directory) {
+        // if it is open on this node: two steps for other clients
+        if hidden::hide(p, victim.as_ref(), &new.parent, &new.name, to)? {
             target = None;
         }
     }
@@ -462,10 +458,7 @@ fn replace(
         no_replace,
     )?;
     if let Some(to) = target {
-        board::object_changed(to.oid);
-    }
-    if let (Some(to), Some(node)) = (target, victim) {
-        lost(&node, to);
+        lost(mount, victim.as_deref(), to);
     }
     forget(p, old);
     forget(p, new);

@@ -29,5 +29,10 @@ pub fn exit_group(p: &'static Process, _a: [i64; 6]) -> Op<i64> {
     for fd in gone {
         drop(p.fds.forget(fd));
     }
+    // what a mapping alone keeps goes as well
+    p.mappings.forget_gone();
+    p.nodes.each(&mut |node| {
+        node.hold.release();
+    });
     Err(Reject::NotOurs)
 }
