@@ -134,7 +134,11 @@ void pil_leave(const struct pil_job *job, char *kept)
 		pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
 }
 
-long pil_run(struct pil_job *job, bool from_site)
+/*
+ * Inlined where every frame counts: after a deep system call of libdaos the processor has
+ * forgotten the returns above it, and guesses each of them wrong.
+ */
+static __attribute__((always_inline)) inline long run(struct pil_job *job, bool from_site)
 {
 	struct pil_tls *tls = &pil_tls;
 	char *top;
@@ -151,6 +155,11 @@ long pil_run(struct pil_job *job, bool from_site)
 	if (pil_unlikely(tls->deferred))
 		pil_signals_release(tls);
 	return job->ret;
+}
+
+long pil_run(struct pil_job *job, bool from_site)
+{
+	return run(job, from_site);
 }
 
 /*
@@ -171,14 +180,14 @@ static enum pil_verdict classify_path(int op, const long args[6])
 	return v;
 }
 
-static long serve(int op, const long args[6])
+static __attribute__((always_inline)) inline long serve(int op, const long args[6])
 {
 	struct pil_job job = { .task = PIL_TASK_DISPATCH, .op = op, .args = args };
 
 	if (pil_ops[op].flags & PIL_CANCEL)
 		pthread_testcancel();
 	pil_tls.site = ~0U;
-	return pil_run(&job, false);
+	return run(&job, false);
 }
 
 long pil_serve(int op, const long args[6])

@@ -32,6 +32,7 @@ impl Object {
     ///
     /// # Safety
     /// Every iovec must be writable for its length during the call.
+    #[inline(always)] // see vfs: every frame above a DAOS call costs
     pub unsafe fn read(&self, iov: &[libc::iovec], offset: u64) -> Result<usize> {
         self.is_file()?;
         if offset > MAX_OFFSET {
@@ -65,6 +66,7 @@ impl Object {
     ///
     /// # Safety
     /// Every iovec must be readable for its length during the call.
+    #[inline(always)]
     pub unsafe fn write(&self, iov: &[libc::iovec], offset: u64) -> Result<usize> {
         self.is_writable_file(Errno::EBADF)?;
         let mut done = 0;
