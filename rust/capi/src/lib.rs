@@ -4,7 +4,6 @@
 //! errno is never touched (the entry layer saves and restores it), nothing is printed to stdout,
 //! and a panic becomes `EIO` with one line on stderr - the application lives.
 mod api;
-mod arena;
 mod boundary;
 mod bypass;
 mod config;

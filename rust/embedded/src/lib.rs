@@ -28,6 +28,11 @@ mod spin;
 mod store;
 mod test_store;
 
+/// The heap of whoever links this crate; LMDB keeps to its own few blocks of libc's. A program may call
+/// write(2) from a signal handler that interrupted its malloc.
+#[global_allocator]
+static HEAP: arena::Arena = arena::Arena::new();
+
 pub use check::{check, Findings};
 pub use counters::Counters;
 pub use error::{Error, Result};

@@ -1,13 +1,12 @@
-//! The product's own heap: size classes over anonymous mappings.
+//! A heap of one's own: size classes over anonymous mappings.
 //!
-//! The application's malloc must not be used: an allocator may call mmap under its own lock, and a
-//! call of ours may have interrupted it. Signal handlers never run while these locks are held
-//! (they are deferred while a call is ours), so plain spin locks cannot deadlock a thread with itself;
-//! fork takes them all ([`Arena::lock_all`]).
+//! Neither the library nor the provider may use the application's malloc: an allocator may call mmap under
+//! its own lock, and a call of ours may have interrupted it (write(2) in a signal handler). Signal
+//! handlers never run while these locks are held (they are deferred while a call is ours), so plain spin
+//! locks cannot deadlock a thread with itself; fork takes them all ([`Arena::lock_all`]).
 use std::alloc::{GlobalAlloc, Layout};
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
-use vfs::call;
 
 /// Block sizes; each is a multiple of 16, so that every block is aligned to 16.
 const CLASSES: [usize; 21] = [
@@ -33,8 +32,8 @@ impl Spin {
             .is_err()
         {
             if self.0.load(Ordering::Relaxed) {
-                // SAFETY: sched_yield has no arguments.
-                let _ = unsafe { call!(SYS_sched_yield) };
+                // SAFETY: no arguments.
+                unsafe { libc::syscall(libc::SYS_sched_yield) };
             }
         }
     }
@@ -56,6 +55,12 @@ pub struct Arena {
     bump_lock: Spin,
     bump: AtomicPtr<u8>,
     bump_left: AtomicUsize,
+}
+
+impl Default for Arena {
+    fn default() -> Arena {
+        Arena::new()
+    }
 }
 
 impl Arena {
@@ -136,20 +141,30 @@ fn class_of(layout: Layout) -> Option<usize> {
     (index < CLASSES.len()).then_some(index)
 }
 
+/// The kernel's answer as an address, null for an error. The calls go through `syscall`, whose
+/// interposed version is a single instruction while a call of ours is being served.
+fn address(answer: libc::c_long) -> *mut u8 {
+    if answer == -1 {
+        null_mut()
+    } else {
+        answer as usize as *mut u8
+    }
+}
+
 fn map(len: usize) -> *mut u8 {
     // SAFETY: an anonymous mapping at an address of the kernel's choice.
     let r = unsafe {
-        call!(
-            SYS_mmap,
-            0,
+        libc::syscall(
+            libc::SYS_mmap,
+            0usize,
             len,
             libc::PROT_READ | libc::PROT_WRITE,
             libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
-            -1,
-            0
+            -1isize,
+            0usize,
         )
     };
-    r.map_or(null_mut(), |p| p as usize as *mut u8)
+    address(r)
 }
 
 fn pages(len: usize) -> usize {
@@ -175,7 +190,7 @@ fn map_aligned(layout: Layout) -> *mut u8 {
 fn unmap(addr: usize, len: usize) {
     if len > 0 {
         // SAFETY: the range is a mapping of this heap that nobody uses any more.
-        let _ = unsafe { call!(SYS_munmap, addr, len) };
+        unsafe { libc::syscall(libc::SYS_munmap, addr, len) };
     }
 }
 
@@ -213,15 +228,15 @@ unsafe impl GlobalAlloc for Arena {
             (None, None) if layout.align() <= PAGE => {
                 // SAFETY: the block is a mapping of pages(layout.size()) bytes of ours.
                 let moved = unsafe {
-                    call!(
-                        SYS_mremap,
+                    libc::syscall(
+                        libc::SYS_mremap,
                         block,
                         pages(layout.size()),
                         pages(size),
-                        libc::MREMAP_MAYMOVE
+                        libc::MREMAP_MAYMOVE,
                     )
                 };
-                return moved.map_or(null_mut(), |p| p as usize as *mut u8);
+                return address(moved);
             }
             _ => {}
         }
