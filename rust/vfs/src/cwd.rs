@@ -218,6 +218,10 @@ impl Cwd {
     fn set(&self, node: Option<Arc<Node>>) {
         self.changes.fetch_add(1, Ordering::Relaxed);
         let ours = node.is_some() || self.above.load(Ordering::Relaxed);
+        let was_ours = pil_filter.cwd_ours.load(Ordering::Relaxed) != 0;
+        if !ours && !was_ours && !self.any_children.load(Ordering::Relaxed) {
+            return; // from one directory of the kernel's to another: whose it is need not be asked
+        }
         if inherit::in_shared_child() {
             let pid = own_pid();
             let mut children = self.children.lock();

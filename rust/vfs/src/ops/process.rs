@@ -10,6 +10,9 @@ use std::sync::atomic::{AtomicI32, Ordering};
 pub fn exit_group(p: &'static Process, _a: [i64; 6]) -> Op<i64> {
     // Two threads may come here; a reference goes back once.
     static ENDED: AtomicI32 = AtomicI32::new(0);
+    if !p.mounts.iter().any(|mount| mount.is_up()) {
+        return Err(Reject::NotOurs); // nothing was ever served
+    }
     if inherit::in_shared_child() || ENDED.swap(inherit::pid(), Ordering::AcqRel) == inherit::pid()
     {
         return Err(Reject::NotOurs);
