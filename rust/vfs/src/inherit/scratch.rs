@@ -12,6 +12,9 @@ pub struct Scratch {
     pub argv: Vec<*const c_char>,
     /// `envp`, ending in null.
     pub envp: Vec<*const c_char>,
+    /// The application's `envp` as it was when the exec began, ending in null: it may be `environ`,
+    /// which moves when DAOS is started on the way.
+    pub given: Vec<*const c_char>,
     /// Strings of ours the two point to.
     pub strings: Vec<CString>,
     /// Leading arguments of an interpreter, in order; they replace `argv[0]`.
@@ -42,6 +45,7 @@ pub fn scratch() -> &'static mut Scratch {
     *block = Scratch {
         argv: emptied(std::mem::take(&mut block.argv)),
         envp: emptied(std::mem::take(&mut block.envp)),
+        given: emptied(std::mem::take(&mut block.given)),
         ..Scratch::default()
     };
     block

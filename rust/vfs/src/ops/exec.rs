@@ -62,9 +62,10 @@ pub fn set_exec(exec: Exec) {
 /// execveat(2). Returns only with an error: those of execve(2); `EIO` and its like when a program
 /// of ours cannot be read.
 pub fn execveat(p: &'static Process, a: [i64; 6]) -> Op<i64> {
-    let [_, _, argv, envp, ..] = a;
+    let [dirfd, path, argv, envp, flags, _] = a;
     let scratch = scratch();
-    let mut program = locate(p, scratch, a)?;
+    let envp = own_copy(scratch, envp);
+    let mut program = locate(p, scratch, [dirfd, path, argv, envp, flags, 0])?;
     for _ in 0..NESTED {
         let error = run(p, scratch, &program, argv, envp)?;
         let next = match error {
@@ -78,6 +79,15 @@ pub fn execveat(p: &'static Process, a: [i64; 6]) -> Op<i64> {
         }
     }
     fail(Errno::ELOOP)
+}
+
+/// A copy of the array, which only the exec can change; an unreadable one as it is.
+fn own_copy(scratch: &mut Scratch, envp: i64) -> i64 {
+    if envp == 0 || environment::strings(envp, &mut scratch.given).is_err() {
+        return envp;
+    }
+    scratch.given.push(std::ptr::null());
+    scratch.given.as_ptr() as i64
 }
 
 /// The kernel did not find a program: its path may lead into a mount by a link of the kernel's.
