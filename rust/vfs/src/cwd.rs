@@ -163,7 +163,8 @@ impl Cwd {
     /// No system call: the text is followed as if there were no links, and where it misleads a
     /// relative path that the kernel does not find is walked afterwards.
     pub fn left_by(&self, p: &Process, path: Option<&[u8]>) {
-        let was_ours = self.node().is_some();
+        // one not yet arrived at is left, not entered: that would move the kernel's back
+        let was_ours = self.is_later.load(Ordering::Acquire) || self.node().is_some();
         let base = match path {
             Some([b'/', ..]) => Some(Vec::new()),
             Some(_) if !was_ours => self.text.lock().take(),
