@@ -15,7 +15,7 @@ import types
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from runner import base, known, mount, prepare, programs, suites  # noqa: E402
+from runner import base, closed, known, mount, prepare, programs, suites  # noqa: E402
 
 
 def arguments():
@@ -83,6 +83,7 @@ class Tally:
 
 def main():
     args = arguments()
+    os.umask(0o022)
     tally = Tally(args.verbose)
     wanted = [suite for suite in suites.ALL if suite.may_match(args.only)]
     context = types.SimpleNamespace(args=args, identities=base.identities(), unbuilt="", lock=threading.Lock())
@@ -92,6 +93,8 @@ def main():
             print(f"the product is not there, so its suites fail: {context.unbuilt}", flush=True)
     context.scratch = base.Scratch(args.keep)
     try:
+        if not args.list:
+            closed.open_up(context.scratch, context.identities)
         context.products = mount.Products(context.scratch, context.identities)
         needs_programs = any(suite.needs_programs for suite in wanted) and not args.list
         context.conform = programs.conform() if needs_programs else suites.program_names()
