@@ -8,6 +8,7 @@ use crate::call;
 use crate::dcache::now_ms;
 use crate::filter::{pil_filter, Prefix};
 use crate::gate::{self, Guarded};
+use crate::inherit;
 use crate::node::Node;
 use crate::permission::Mode;
 use crate::process::Process;
@@ -16,7 +17,7 @@ use dfs::{Access, Client, Filesystem, Handles};
 use once_cell::sync::OnceCell;
 use std::ffi::{CStr, CString};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 /// A mount named by the environment (or the C API).
 #[derive(Clone, Debug)]
@@ -53,8 +54,8 @@ pub struct Mount {
     pub covered: bool,
     names: Option<(CString, CString)>,
     up: OnceCell<Up>,
-    /// Serialises the first use; holds the last failure.
-    bring_up: Mutex<Option<(u64, Errno)>>,
+    /// Serialises the first use; holds the last failure. A fork child finds it free.
+    bring_up: Guarded<Option<(u64, Errno)>>,
     /// The thread in the middle of the bring-up: its own file calls must not wait for itself.
     starting: AtomicI64,
     given_up: AtomicBool,
@@ -81,7 +82,7 @@ impl Mount {
             covered: false,
             names,
             up: OnceCell::new(),
-            bring_up: Mutex::new(None),
+            bring_up: Guarded::new(None),
             starting: AtomicI64::new(0),
             given_up: AtomicBool::new(false),
             hidden: OnceCell::new(),
@@ -173,12 +174,13 @@ impl Mount {
 
     #[cold]
     fn start(&'static self) -> Result<&'static Up, Errno> {
+        inherit::only_in_own_memory("DAOS")?;
         // SAFETY: no arguments.
         let me = unsafe { call!(SYS_gettid) }.unwrap_or(-1);
         if self.starting.load(Ordering::Relaxed) == me {
             return Err(Errno::EAGAIN);
         }
-        let mut failed = self.bring_up.lock().unwrap_or_else(|e| e.into_inner());
+        let mut failed = self.bring_up.lock();
         if let Some(up) = self.up.get() {
             return Ok(up);
         }
@@ -348,18 +350,26 @@ pub struct NoClient {
     text: String,
 }
 
-/// The started client, started by the first call. Blocks other threads meanwhile.
+/// The started client, started by the first call. Blocks other threads meanwhile; a child forked
+/// meanwhile starts its own.
 pub fn start_client() -> Result<&'static Arc<Client>, NoClient> {
-    CLIENT.get_or_try_init(|| {
-        let no = |errno, text| NoClient { errno, text };
-        let load = LOADER
-            .get()
-            .ok_or_else(|| no(Errno::ENOSYS, "no loader".to_owned()))?;
-        let api = load().map_err(|text| no(Errno::EIO, text))?;
-        let remedy =
-            "cannot start the DAOS client (is daos_agent running, and may you use its socket?)";
-        Client::start(api).map_err(|errno| no(errno, remedy.to_owned()))
-    })
+    static STARTING: Guarded<()> = Guarded::new(());
+    if let Some(client) = CLIENT.get() {
+        return Ok(client);
+    }
+    let _starting = STARTING.lock();
+    if let Some(client) = CLIENT.get() {
+        return Ok(client);
+    }
+    let no = |errno, text| NoClient { errno, text };
+    let load = LOADER
+        .get()
+        .ok_or_else(|| no(Errno::ENOSYS, "no loader".to_owned()))?;
+    let api = load().map_err(|text| no(Errno::EIO, text))?;
+    let remedy =
+        "cannot start the DAOS client (is daos_agent running, and may you use its socket?)";
+    let client = Client::start(api).map_err(|errno| no(errno, remedy.to_owned()))?;
+    Ok(CLIENT.get_or_init(|| client))
 }
 
 /// The client if it was started (fork handlers ask).

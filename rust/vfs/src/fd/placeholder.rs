@@ -4,17 +4,19 @@
 //! reads, writes, maps or truncates it fails; it carries no data of ours.
 use super::hidden::Hidden;
 use crate::gate::Guarded;
-use crate::{call, ownfd, Errno};
+use crate::{call, inherit, ownfd, Errno};
 
 static PLACEHOLDER: Hidden = Hidden::new();
 /// Held while it is made; nothing else happens under it.
 static MAKING: Guarded<()> = Guarded::new(());
 
-/// Our own descriptor of the placeholder, made at its first use. `EMFILE`, `ENFILE`, `ENOMEM`.
+/// Our own descriptor of the placeholder, made at its first use. `EMFILE`, `ENFILE`, `ENOMEM`,
+/// `EAGAIN` where that is in a child that shares our memory.
 pub fn descriptor() -> Result<i32, Errno> {
     if let Some(fd) = PLACEHOLDER.get() {
         return Ok(fd);
     }
+    inherit::only_in_own_memory("an open file")?;
     let _making = MAKING.lock();
     match PLACEHOLDER.get() {
         Some(fd) => Ok(fd),

@@ -2,7 +2,7 @@
 //! memfd of fixed, sparse size (mapped in steps), or - where none can be made - memory shared over
 //! fork only. Cells are handed out without locks; whoever is killed on the way leaks one.
 use super::hidden::Hidden;
-use crate::{call, ownfd, Errno};
+use crate::{call, inherit, ownfd, Errno};
 use once_cell::sync::OnceCell;
 use std::sync::atomic::{AtomicI64, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
@@ -100,6 +100,7 @@ impl Slots {
     /// A memfd as large as the process may make one (sparse, never resized); without one, memory
     /// that is shared over fork and lost at exec.
     fn make() -> Result<Slots, Errno> {
+        inherit::only_in_own_memory("an open file")?;
         let limit = crate::ops::file_size_limit();
         let steps = (limit as u64 / STEP_BYTES as u64).min(STEPS as u64) as usize;
         let fd = if steps > 0 {

@@ -59,6 +59,23 @@ pub fn in_shared_child() -> bool {
     true
 }
 
+/// What is made once and belongs to the whole process cannot be made in a child that shares our
+/// memory: the parent would believe that it has descriptors which only the child got. `EAGAIN`
+/// there, and one line.
+pub fn only_in_own_memory(what: &str) -> Result<(), Errno> {
+    static SAID: AtomicU32 = AtomicU32::new(0);
+    if !in_shared_child() {
+        return Ok(());
+    }
+    if SAID.swap(1, Ordering::Relaxed) == 0 {
+        log::error!(
+            "the first use of {what} below a mount is in a child that shares its parent's memory \
+             (posix_spawn, vfork): refused there; use the mount before"
+        );
+    }
+    Err(Errno::EAGAIN)
+}
+
 /// Before a call is served: in a fork child whose atfork step did not run (raw clone) that step is
 /// done now. Two loads.
 #[inline]

@@ -22,5 +22,5 @@ pub mod stage;
 pub use adopt::{adopt, adopt_from};
 pub use environment::{keep, Kept};
 pub use fork::{fork_child, fork_parent, fork_prepare};
-pub use identity::{catch_up, in_shared_child, pid, start};
+pub use identity::{catch_up, in_shared_child, only_in_own_memory, pid, start};
 pub use overlay::{overlay_get, overlay_set, Seen};
