@@ -3,7 +3,9 @@
 //! Neither the library nor the provider may use the application's malloc: an allocator may call mmap under
 //! its own lock, and a call of ours may have interrupted it (write(2) in a signal handler). Signal
 //! handlers never run while these locks are held (they are deferred while a call is ours), so plain spin
-//! locks cannot deadlock a thread with itself; fork takes them all ([`Arena::lock_all`]).
+//! locks cannot deadlock a thread with itself. They lie in a page that the kernel wipes in the child
+//! of a fork (`MADV_WIPEONFORK`), so that a lock of a thread which the child does not have is free
+//! there; each change is one store, so that what it guards is whole at any moment - at worst a block is lost.
 use std::alloc::{GlobalAlloc, Layout};
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
@@ -43,16 +45,18 @@ impl Spin {
     }
 }
 
-/// The free blocks of one size, linked through their first word.
-struct Class {
-    lock: Spin,
-    free: AtomicPtr<u8>,
-}
+/// One lock a class, and one for the chunk.
+type Locks = [Spin; CLASSES.len() + 1];
+const BUMP: usize = CLASSES.len();
 
 /// The heap.
 pub struct Arena {
-    classes: [Class; CLASSES.len()],
-    bump_lock: Spin,
+    /// The page of the locks; null until the first allocation.
+    locks: AtomicPtr<Locks>,
+    /// In their place on a kernel that cannot wipe pages.
+    plain: Locks,
+    /// The free blocks of each size, linked through their first word.
+    free: [AtomicPtr<u8>; CLASSES.len()],
     bump: AtomicPtr<u8>,
     bump_left: AtomicUsize,
 }
@@ -67,42 +71,51 @@ impl Arena {
     /// An empty heap; the first allocation maps a chunk.
     pub const fn new() -> Arena {
         Arena {
-            classes: [const {
-                Class {
-                    lock: Spin::new(),
-                    free: AtomicPtr::new(null_mut()),
-                }
-            }; CLASSES.len()],
-            bump_lock: Spin::new(),
+            locks: AtomicPtr::new(null_mut()),
+            plain: [const { Spin::new() }; CLASSES.len() + 1],
+            free: [const { AtomicPtr::new(null_mut()) }; CLASSES.len()],
             bump: AtomicPtr::new(null_mut()),
             bump_left: AtomicUsize::new(0),
         }
     }
 
-    /// Takes every lock, for the time of a fork.
-    pub fn lock_all(&self) {
-        self.classes.iter().for_each(|c| c.lock.lock());
-        self.bump_lock.lock();
+    /// A lock, by class or [`BUMP`].
+    fn lock(&self, which: usize) -> &Spin {
+        // SAFETY: null, or a page of zeroed locks that is never unmapped.
+        match unsafe { self.locks.load(Ordering::Acquire).as_ref() } {
+            Some(locks) => &locks[which],
+            None => &self.make_locks()[which],
+        }
     }
 
-    /// Gives every lock back, in parent and child.
-    pub fn unlock_all(&self) {
-        self.bump_lock.unlock();
-        self.classes.iter().rev().for_each(|c| c.lock.unlock());
+    #[cold]
+    fn make_locks(&self) -> &Locks {
+        let page = map(PAGE);
+        // SAFETY: a page of our own.
+        let wiped = !page.is_null()
+            && unsafe { libc::syscall(libc::SYS_madvise, page, PAGE, libc::MADV_WIPEONFORK) } == 0;
+        let locks = match wiped {
+            true => page.cast::<Locks>(),
+            false => std::ptr::from_ref(&self.plain).cast_mut(),
+        };
+        let first =
+            self.locks
+                .compare_exchange(null_mut(), locks, Ordering::AcqRel, Ordering::Acquire);
+        // SAFETY: whichever came first is a valid set of locks for good.
+        unsafe { &*first.map_or_else(|there| there, |_| locks) }
     }
 
     /// One block of class `index`: a freed one, or a fresh one.
     fn take(&self, index: usize) -> *mut u8 {
-        let class = &self.classes[index];
-        class.lock.lock();
-        let block = class.free.load(Ordering::Relaxed);
+        let (lock, free) = (self.lock(index), &self.free[index]);
+        lock.lock();
+        let block = free.load(Ordering::Relaxed);
         if !block.is_null() {
             // SAFETY: a free block holds the pointer to the next one.
-            class
-                .free
-                .store(unsafe { block.cast::<*mut u8>().read() }, Ordering::Relaxed);
+            let next = unsafe { block.cast::<*mut u8>().read() };
+            free.store(next, Ordering::Relaxed);
         }
-        class.lock.unlock();
+        lock.unlock();
         if block.is_null() {
             self.carve(CLASSES[index])
         } else {
@@ -112,11 +125,12 @@ impl Arena {
 
     /// A fresh block from the current chunk. The rest of a chunk that is too small is given up.
     fn carve(&self, size: usize) -> *mut u8 {
-        self.bump_lock.lock();
+        let lock = self.lock(BUMP);
+        lock.lock();
         if self.bump_left.load(Ordering::Relaxed) < size {
             let chunk = map(CHUNK);
             if chunk.is_null() {
-                self.bump_lock.unlock();
+                lock.unlock();
                 return null_mut();
             }
             self.bump.store(chunk, Ordering::Relaxed);
@@ -127,7 +141,7 @@ impl Arena {
         // SAFETY: at least `size` bytes were left in the chunk.
         self.bump
             .store(unsafe { block.add(size) }, Ordering::Relaxed);
-        self.bump_lock.unlock();
+        lock.unlock();
         block
     }
 }
@@ -208,16 +222,12 @@ unsafe impl GlobalAlloc for Arena {
         let Some(index) = class_of(layout) else {
             return unmap(block as usize, pages(layout.size().max(1)));
         };
-        let class = &self.classes[index];
-        class.lock.lock();
+        let (lock, free) = (self.lock(index), &self.free[index]);
+        lock.lock();
         // SAFETY: the caller gives the block up; it is at least 16 bytes.
-        unsafe {
-            block
-                .cast::<*mut u8>()
-                .write(class.free.load(Ordering::Relaxed))
-        };
-        class.free.store(block, Ordering::Relaxed);
-        class.lock.unlock();
+        unsafe { block.cast::<*mut u8>().write(free.load(Ordering::Relaxed)) };
+        free.store(block, Ordering::Relaxed);
+        lock.unlock();
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {

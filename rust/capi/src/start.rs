@@ -2,7 +2,7 @@
 //! exit_group call. Nothing here touches a mount unless the process already stands in one.
 use crate::boundary::{boundary, install_panic_hook};
 use crate::config::{variable, Config};
-use crate::{bypass, config, entry, hook, logging, report, ARENA};
+use crate::{bypass, config, entry, hook, logging, report};
 use once_cell::sync::OnceCell;
 use std::ffi::{CStr, CString};
 use std::sync::atomic::Ordering;
@@ -195,13 +195,11 @@ pub extern "C" fn pil_fork_prepare() {
             vfs::inherit::fork_prepare(process);
         }
     });
-    ARENA.lock_all();
 }
 
 /// pthread_atfork: after it, in the parent.
 #[no_mangle]
 pub extern "C" fn pil_fork_parent() {
-    ARENA.unlock_all();
     boundary((), || {
         if let Some(process) = Process::get() {
             vfs::inherit::fork_parent(process);
@@ -212,7 +210,6 @@ pub extern "C" fn pil_fork_parent() {
 /// pthread_atfork: after it, in the child.
 #[no_mangle]
 pub extern "C" fn pil_fork_child() {
-    ARENA.unlock_all();
     boundary((), || {
         report::reset();
         if let Some(process) = Process::get() {

@@ -159,21 +159,6 @@ fn raise_descriptor_limit() {
     }
 }
 
-/// A fork must not find the heap in the middle of a change by another thread.
-fn keep_heap_over_forks() {
-    extern "C" fn hold() {
-        crate::HEAP.lock_all();
-    }
-    extern "C" fn release() {
-        crate::HEAP.unlock_all();
-    }
-    static ONCE: std::sync::Once = std::sync::Once::new();
-    // SAFETY: two functions of the right type, in a library that stays.
-    ONCE.call_once(|| unsafe {
-        libc::pthread_atfork(Some(hold), Some(release), Some(release));
-    });
-}
-
 /// `daos_init`.
 pub fn init() -> Result<()> {
     if is_forked() {
@@ -185,7 +170,6 @@ pub fn init() -> Result<()> {
         return Ok(());
     }
     spin(micros("PIL4DFS_EMBEDDED_INIT_DELAY_US"));
-    keep_heap_over_forks();
     log::open();
     let root = root()?;
     // SAFETY: null or a leaked Box.
