@@ -19,7 +19,7 @@ RACY = {"futex", "sched_yield", "restart_syscall"}
 # After these a symbolic link into a mount is looked for (README, the list of exceptions).
 LOOKED_INTO = re.compile(r" = -1 (ENOENT|ENOTDIR|EACCES|EROFS)$")
 
-LOOK = {"readlinkat", "newfstatat"}
+LOOK = {"readlinkat", "newfstatat", "getcwd"}
 
 Call = collections.namedtuple("Call", "name result args")
 
