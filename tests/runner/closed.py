@@ -1,5 +1,6 @@
 """A clone where the ordinary user cannot come, as one below /root: what that user runs is taken to where it can be run."""
 
+import glob
 import os
 import shutil
 
@@ -26,9 +27,15 @@ def open_up(scratch, identities):
 
 
 def runnable(binary, directory, who, scratch):
-    """(binary, directory) to run it in: as they are, or in this user's scratch directory."""
+    """(binary, directory) to run it in: as they are, or copies in this user's scratch directory.
+
+    A test looks for the libraries that cargo built with it beside itself and in ../examples."""
     if not _closed(directory, [who]) and base.run(["test", "-x", binary], who).status == 0:
         return binary, directory
-    copied = shutil.copy2(binary, scratch)
-    os.chmod(copied, 0o755)
-    return copied, scratch
+    deps = os.path.dirname(binary)
+    wanted = [binary, *glob.glob(f"{deps}/libpil4dfs_*.so"), *glob.glob(f"{deps}/../examples/lib*.so")]
+    for path in wanted:
+        place = os.path.join(scratch, "target", os.path.basename(os.path.dirname(path)))
+        os.makedirs(place, exist_ok=True)
+        os.chmod(shutil.copy2(path, place), 0o755)
+    return os.path.join(scratch, "target", os.path.basename(deps), os.path.basename(binary)), scratch
