@@ -70,9 +70,10 @@ pub fn reopen(fd: i32) -> Result<i32, Errno> {
     Ok(new as i32)
 }
 
-/// Device and inode of the placeholder: how a later image knows a descriptor is one of ours.
+/// Device and inode of the placeholder: how a later image knows a descriptor is one of ours. (0, 0)
+/// before there is any: nothing is to be known then, and a child that shares our memory may ask.
 pub fn identity() -> Result<(u64, u64), Errno> {
-    identity_of(descriptor()?)
+    PLACEHOLDER.get().map_or(Ok((0, 0)), identity_of)
 }
 
 /// Device and inode of a descriptor, from the kernel.
