@@ -6,6 +6,7 @@
 use crate::board;
 use crate::call;
 use crate::dcache::now_ms;
+use crate::fd;
 use crate::filter::{pil_filter, Prefix};
 use crate::gate::{self, Guarded};
 use crate::inherit;
@@ -219,6 +220,7 @@ impl Mount {
         };
         self.warn_of_shadow();
         board::start();
+        fd::prepare();
         let client =
             start_client().map_err(|why| self.report(why.errno, &pool, &cont, &why.text))?;
         let fs = match self.import(client, &pool, &cont) {

@@ -24,6 +24,13 @@ use mutation::Mutations;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::Arc;
 
+/// Makes what the first open of a file needs, so that a child which shares our memory may open one.
+/// What fails here fails again, and says so, at the open.
+pub fn prepare() {
+    let _ = placeholder::descriptor();
+    slot::prepare();
+}
+
 /// The descriptors of the process.
 pub struct Table {
     numbering: Numbering,

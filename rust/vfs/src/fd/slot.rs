@@ -7,7 +7,7 @@ use crate::{call, inherit, Errno};
 use dfs::ObjectId;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-pub use super::slots::{attach, descriptor};
+pub use super::slots::{attach, descriptor, prepare};
 
 /// What survives in a slot besides the offset: enough to find the object again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -53,6 +53,11 @@ pub fn descriptor() -> Option<i32> {
     DESCRIPTOR.get()
 }
 
+/// Makes the table, if it can be made.
+pub fn prepare() {
+    let _ = Slots::get();
+}
+
 /// Takes over the table an earlier image made. Its size has been checked against the memfd; its
 /// contents may be anything. False if this process already has a table or it is not one.
 pub fn attach(fd: i32) -> bool {
