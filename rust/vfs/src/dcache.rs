@@ -86,12 +86,18 @@ impl Dcache {
         self.shards[key as usize % SHARDS].lock()
     }
 
-    /// The directory `name` of `parent`, seen at most `max_age` milliseconds ago, and its age.
-    pub fn get(&self, parent: &Node, name: &CStr, max_age: u64) -> Option<(Arc<Node>, u64)> {
+    /// The directory `name` of `parent`, seen at most `max_age` milliseconds before `now`, and its
+    /// age.
+    pub fn get(
+        &self,
+        parent: &Node,
+        name: &CStr,
+        max_age: u64,
+        now: u64,
+    ) -> Option<(Arc<Node>, u64)> {
         if self.ttl == 0 {
             return None;
         }
-        let now = now_ms();
         let key = self.key(parent, name);
         let shard = self.shard(key);
         let entry = shard.get(&key)?.iter().find(|e| e.is(parent, name))?;

@@ -340,8 +340,13 @@ impl Permissions {
 
     /// As seen at most `max_age` milliseconds ago.
     pub fn get(&self, max_age: u64) -> Option<Mode> {
+        self.get_at(max_age, now_ms())
+    }
+
+    /// [`Permissions::get`] for somebody who knows the time.
+    pub fn get_at(&self, max_age: u64, now: u64) -> Option<Mode> {
         let seen = self.seen.load(Ordering::Acquire);
-        if seen == 0 || now_ms().saturating_sub(seen) > max_age {
+        if seen == 0 || now.saturating_sub(seen) > max_age {
             return None;
         }
         Some(Mode {

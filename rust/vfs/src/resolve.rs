@@ -1,6 +1,7 @@
 //! Path resolution (path_resolution(7)): from a directory and a string to a node or a name in one.
 //!
 //! Says what a path leads to; the walk itself is in walk.rs. A path that leaves our mounts ends as [`Target::Outside`] with the kernel's own absolute path for the rest.
+use crate::dcache::now_ms;
 use crate::mount::Mount;
 use crate::node::Node;
 use crate::permission::{As, Mode};
@@ -119,6 +120,7 @@ pub struct Entry {
 
 impl Entry {
     /// The node of this entry.
+    #[inline]
     pub fn node(self, p: &Process) -> Arc<Node> {
         let Entry {
             found,
@@ -252,7 +254,7 @@ pub fn attributes(p: &'static Process, dirfd: i64, path: i64, o: &Options) -> Op
     let mut buffer = PathBuffer::new();
     let options = Options { seen: true, ..*o };
     match find(p, dirfd, buffer.copy(path)?, &options)? {
-        End::Seen(found, attr) => Ok(Seen::Attr(attr, found.parent.mount)),
+        End::Seen(mount, attr) => Ok(Seen::Attr(attr, mount)),
         End::Located(Located::Entry(e)) => Ok(Seen::Attr(e.attr, e.found.parent.mount)),
         End::Located(Located::Node(node)) => of_node(node),
         End::Located(Located::Missing(_)) => fail(Errno::ENOENT),
@@ -260,6 +262,7 @@ pub fn attributes(p: &'static Process, dirfd: i64, path: i64, o: &Options) -> Op
     }
 }
 
+#[inline(always)]
 fn find(p: &'static Process, dirfd: i64, path: &[u8], o: &Options) -> Op<End> {
     let mut options = *o;
     loop {
@@ -317,8 +320,13 @@ pub fn attr_of(located: &Located) -> Result<Attr, Errno> {
 
 /// Mode and owner of a directory (or file) as known, not older than the dcache allows.
 pub fn mode_of(p: &Process, node: &Node) -> Result<Mode, Errno> {
+    mode_at(p, node, now_ms())
+}
+
+/// [`mode_of`] by somebody who knows the time.
+pub(crate) fn mode_at(p: &Process, node: &Node, now: u64) -> Result<Mode, Errno> {
     let max_age = p.dcache.ttl().max(FRESH_MS);
-    match node.permissions.get(max_age) {
+    match node.permissions.get_at(max_age, now) {
         Some(mode) => Ok(mode),
         None => match node.attr() {
             Ok(attr) => Ok(Mode::from(&attr)),

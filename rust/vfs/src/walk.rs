@@ -1,8 +1,10 @@
 //! The walk itself: component by component from a node, with object handles. Directories on the way
 //! come from the dcache where they may; links are read and followed here, never by DFS.
 use crate::board;
+use crate::dcache::now_ms;
 use crate::links::{self, Way};
 use crate::magic::magic;
+use crate::mount::Mount;
 use crate::node::Node;
 use crate::permission::EXEC;
 use crate::process::Process;
@@ -25,8 +27,8 @@ pub(crate) enum Started<'a> {
 /// Where a walk to the end ended.
 #[allow(clippy::large_enum_variant)] // lives on the stack of one call
 pub(crate) enum End {
-    /// An entry of which only the attributes were wanted.
-    Seen(Found, Attr),
+    /// An entry of which only the attributes were wanted, and its mount.
+    Seen(&'static Mount, Attr),
     /// Anything else.
     Located(Located),
 }
@@ -42,6 +44,8 @@ pub(crate) struct Walk<'a> {
     /// What `at` was reached by.
     last: Last,
     links: u32,
+    /// When it began ([`now_ms`]): what is cached is as old as it was then.
+    now: u64,
     /// For `RESOLVE_BENEATH` and `RESOLVE_IN_ROOT`: where the walk began.
     scope: Option<Arc<Node>>,
     /// A cached directory on the way was older than [`FRESH_MS`].
@@ -88,6 +92,7 @@ impl<'a> Walk<'a> {
                 at,
                 last,
                 links: 0,
+                now: now_ms(),
                 scope,
                 stale: false,
             }
@@ -145,7 +150,7 @@ impl<'a> Walk<'a> {
         if self.at.kind != Kind::Directory {
             return fail(Errno::ENOTDIR);
         }
-        let mode = mode_of(self.p, &self.at)?;
+        let mode = mode_at(self.p, &self.at, self.now)?;
         Ok(self
             .p
             .credentials
@@ -205,6 +210,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Walks to the end and looks it up.
+    #[inline(always)]
     pub(crate) fn walk_to_end(&mut self) -> Op<End> {
         loop {
             let found = match self.walk_to_parent()? {
@@ -227,7 +233,7 @@ impl<'a> Walk<'a> {
                     }
                     Ok(mut attr) => {
                         attr.stat.st_dev = found.parent.mount.dev;
-                        return Ok(End::Seen(found, attr));
+                        return Ok(End::Seen(found.parent.mount, attr));
                     }
                 }
             }
@@ -267,7 +273,8 @@ impl<'a> Walk<'a> {
 
     /// Into the directory `name`, through a link if it is one.
     fn step(&mut self, name: &Name) -> Op<Option<CString>> {
-        if let Some((node, age)) = self.p.dcache.get(&self.at, name, self.max_age()) {
+        let known = self.p.dcache.get(&self.at, name, self.max_age(), self.now);
+        if let Some((node, age)) = known {
             self.stale |= age > FRESH_MS;
             (self.at, self.last) = (node, Last::Dot);
             return Ok(None);
