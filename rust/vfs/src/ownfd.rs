@@ -133,10 +133,8 @@ impl OwnFd {
         match without_xfsz(|| unsafe { crate::call!(SYS_fallocate, self.0, 0, 0, len) }) {
             Err(Errno::ENOTSUP | Errno::ENOSYS) => {
                 let zeros = [0u8; 4096];
-                let blocks = 0..len.div_ceil(zeros.len() as u64);
-                blocks.fold(Ok(()), |done, i| {
-                    done.and_then(|()| self.write_quietly(&zeros, i * zeros.len() as u64))
-                })
+                let mut blocks = 0..len.div_ceil(zeros.len() as u64);
+                blocks.try_for_each(|i| self.write_quietly(&zeros, i * zeros.len() as u64))
             }
             answer => answer.map(drop),
         }
