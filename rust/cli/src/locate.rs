@@ -17,8 +17,11 @@ pub fn library() -> Result<PathBuf, Failure> {
 
 /// The directory of the embedded provider.
 pub fn embedded_provider() -> Result<PathBuf, Failure> {
-    let places = std::iter::once(PathBuf::from("embedded"))
-        .chain(LIBRARY_DIRS.iter().map(|d| Path::new(d).join("daos-pil4dfs/embedded")));
+    let places = std::iter::once(PathBuf::from("embedded")).chain(
+        LIBRARY_DIRS
+            .iter()
+            .map(|d| Path::new(d).join("daos-pil4dfs/embedded")),
+    );
     find(places.map(|d| d.join("libdaos.so.2")))
         .and_then(|lib| lib.parent().map(Path::to_path_buf))
         .ok_or_else(|| Failure::usage("the embedded provider (embedded/libdaos.so.2) is not installed; install daos-pil4dfs-embedded or build it"))
@@ -28,7 +31,10 @@ pub fn embedded_provider() -> Result<PathBuf, Failure> {
 fn find(places: impl Iterator<Item = PathBuf>) -> Option<PathBuf> {
     let command = std::env::current_exe().ok()?;
     let dir = command.parent()?;
-    places.map(|p| dir.join(p)).find(|p| p.exists()).and_then(|p| p.canonicalize_parent())
+    places
+        .map(|p| dir.join(p))
+        .find(|p| p.exists())
+        .and_then(|p| p.canonicalize_parent())
 }
 
 trait CanonicalizeParent {

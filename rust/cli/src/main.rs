@@ -45,7 +45,10 @@ pub struct Failure {
 impl Failure {
     /// Wrong use: exit status 2.
     pub fn usage(text: impl Into<String>) -> Failure {
-        Failure { text: text.into(), code: 2 }
+        Failure {
+            text: text.into(),
+            code: 2,
+        }
     }
 }
 

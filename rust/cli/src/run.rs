@@ -37,7 +37,10 @@ impl Run {
     pub fn execute(self) -> Result<ExitCode, Failure> {
         let mut program = Command::new(&self.command[0]);
         program.args(&self.command[1..]);
-        program.env("LD_PRELOAD", preload(&locate::library()?, std::env::var_os("LD_PRELOAD")));
+        program.env(
+            "LD_PRELOAD",
+            preload(&locate::library()?, std::env::var_os("LD_PRELOAD")),
+        );
         if let Some(store) = &self.embedded {
             program.env("PIL4DFS_DAOS_DIR", locate::embedded_provider()?);
             program.env("PIL4DFS_EMBEDDED_ROOT", store_directory(store)?);
@@ -53,7 +56,10 @@ impl Run {
         let error = program.exec();
         let found = error.kind() != std::io::ErrorKind::NotFound;
         Err(Failure {
-            text: format!("cannot run {}: {error}", Path::new(&self.command[0]).display()),
+            text: format!(
+                "cannot run {}: {error}",
+                Path::new(&self.command[0]).display()
+            ),
             code: if found { 126 } else { 127 },
         })
     }
@@ -61,8 +67,13 @@ impl Run {
 
 /// `LD_PRELOAD` with the library added once, behind what is there (other interposers see the program first).
 fn preload(library: &Path, old: Option<OsString>) -> OsString {
-    let Some(old) = old.filter(|v| !v.is_empty()) else { return library.into() };
-    let there = old.to_string_lossy().split([':', ' ']).any(|p| Path::new(p) == library);
+    let Some(old) = old.filter(|v| !v.is_empty()) else {
+        return library.into();
+    };
+    let there = old
+        .to_string_lossy()
+        .split([':', ' '])
+        .any(|p| Path::new(p) == library);
     if there {
         return old;
     }
@@ -83,12 +94,17 @@ fn store_directory(store: &Path) -> Result<PathBuf, Failure> {
     if real.is_dir() {
         Ok(real)
     } else {
-        Err(Failure::usage(format!("{} is not a directory", store.display())))
+        Err(Failure::usage(format!(
+            "{} is not a directory",
+            store.display()
+        )))
     }
 }
 
 fn mount_point(mount: &Path) -> Result<&Path, Failure> {
-    let up = mount.components().any(|c| c == std::path::Component::ParentDir);
+    let up = mount
+        .components()
+        .any(|c| c == std::path::Component::ParentDir);
     if !mount.is_absolute() || up || mount == Path::new("/") {
         return Err(Failure::usage(format!(
             "--mount {}: the mount point must be an absolute path other than /, without \"..\"",
@@ -119,7 +135,10 @@ mod tests {
         let lib = Path::new("/x/libpil4dfs.so.0");
         assert_eq!(preload(lib, None), "/x/libpil4dfs.so.0");
         assert_eq!(preload(lib, Some("".into())), "/x/libpil4dfs.so.0");
-        assert_eq!(preload(lib, Some("/a.so".into())), "/a.so:/x/libpil4dfs.so.0");
+        assert_eq!(
+            preload(lib, Some("/a.so".into())),
+            "/a.so:/x/libpil4dfs.so.0"
+        );
         let twice = OsString::from("/a.so:/x/libpil4dfs.so.0");
         assert_eq!(preload(lib, Some(twice.clone())), twice);
     }
