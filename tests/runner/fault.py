@@ -117,7 +117,7 @@ def campaign(test, field, kind):
 
 def provider(test):
     """The provider's own test, which prints a closing line of the same kind."""
-    script = os.path.join(base.TESTS, "fault", "provider-crash.sh")
+    script = os.path.join(base.ROOT, "tests", "fault", "provider-crash.sh")
     if not os.path.exists(script):
         return test.skipped("not there")
     env = dict(os.environ, PIL4DFS_BUILD=base.BUILD)
