@@ -149,12 +149,10 @@ impl Mount {
     }
 
     /// The container as a number that the processes of this node compute alike: from its names, or
-    /// for a mount of dfuse's from the mount point.
+    /// for a mount of dfuse's from the mount point, and from the DAOS system they are names in.
     pub fn hash(&self) -> u64 {
-        let fnv = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
         let (first, second) = self.names().unwrap_or((self.point.as_c_str(), c""));
-        let bytes = first.to_bytes_with_nul().iter().chain(second.to_bytes());
-        bytes.fold(0xcbf2_9ce4_8422_2325, fnv)
+        fnv(fnv(system(), first.to_bytes_with_nul()), second.to_bytes())
     }
 
     /// The directory that keeps open files without a name; `make` is called the first time.
@@ -322,6 +320,28 @@ fn reason(errno: Errno) -> &'static str {
         Errno::ETIMEDOUT => "no answer from the DAOS servers",
         _ => "cannot be mounted",
     }
+}
+
+/// The DAOS system of this process as a number: two systems (or embedded stores) of one node may use
+/// the same names.
+fn system() -> u64 {
+    static SYSTEM: OnceCell<u64> = OnceCell::new();
+    *SYSTEM.get_or_init(|| {
+        let variables = [c"DAOS_AGENT_DRPC_DIR", c"PIL4DFS_EMBEDDED_ROOT"];
+        variables.iter().fold(0xcbf2_9ce4_8422_2325, |hash, name| {
+            // SAFETY: the environment is read; nobody may change it beside other threads.
+            let value = unsafe { libc::getenv(name.as_ptr()).as_ref() };
+            // SAFETY: a string of the environment.
+            let value = value.map_or(c"", |v| unsafe { CStr::from_ptr(v) });
+            fnv(hash, value.to_bytes_with_nul())
+        })
+    })
+}
+
+/// The FNV-1a hash, continued.
+fn fnv(hash: u64, bytes: &[u8]) -> u64 {
+    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
+    bytes.iter().fold(hash, step)
 }
 
 /// `DAOS.POSIX://<pool>/<container>`, as in the extended attribute `user.daos`.
