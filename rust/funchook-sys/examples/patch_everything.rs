@@ -188,10 +188,10 @@ extern "C" fn unload() {
         .open(path)
     {
         let (patched, lost) = (patcher.patched(), patcher.verify().len());
-        let _ = writeln!(
-            file,
-            "{patched} patched {count} calls {scan} scan {patch} patch {lost} lost"
-        );
+        // One write a line: processes that end together must not tear it.
+        let line =
+            format!("{patched} patched {count} calls {scan} scan {patch} patch {lost} lost\n");
+        let _ = file.write_all(line.as_bytes());
     }
 }
 
