@@ -6,12 +6,15 @@
  * hand on an answer of ours; or make the call in place, because something has to
  * be looked at after it (a new descriptor, a failed path, a changed identity).
  * A call in place is the kernel's own in every respect: interruptible, restarted
- * by the kernel, cancellable, and at depth 0.
+ * by the kernel, cancellable, and at depth 0. From glibc 2.41 on a blocked call can
+ * only be cancelled while it stands in one function of libc's, so cancellable ones
+ * are caught where that function is called, and made by it.
  *
  * Compiled with general registers only: vector registers belong to the site.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
@@ -24,6 +27,21 @@
 bool pil_wants(unsigned nr)
 {
 	return nr < PIL_NR_COUNT && pil_patched[nr];
+}
+
+/* A call of `pil_callee`: no stub, no vector registers to keep. */
+struct funnelled {
+	struct pil_frame frame;
+	void *cancelling;
+};
+
+static const struct pil_site funnel = { .index = ~0U };
+
+void *pil_callee;
+
+static inline bool is_funnelled(const struct pil_frame *f)
+{
+	return f->site == &funnel;
 }
 
 static inline long argument(const struct pil_source *s, const long given[6])
@@ -106,14 +124,25 @@ static int after(struct pil_frame *f, int op, const long a[6], long ret)
 {
 	struct pil_job job = { .task = PIL_TASK_AFTER, .op = op, .args = a, .ret = ret };
 
-	return done(f, pil_run(&job, true));
+	return done(f, pil_run(&job, !is_funnelled(f)));
+}
+
+/* Makes the call as the application gave it, where it can be cancelled. */
+static long make(const struct pil_frame *f)
+{
+	const long *a = f->arg;
+
+	if (is_funnelled(f))
+		return ((__typeof__(&pil_cancellable))pil_callee)(
+			((const struct funnelled *)f)->cancelling, f->nr, a[0], a[1], a[2], a[3],
+			a[4], a[5]);
+	return pil_syscall(f->nr, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 
 /* Makes the call and shows Rust what came of it. */
 static int in_place(struct pil_frame *f, int op, const long a[6])
 {
-	long ret = pil_syscall(f->nr, f->arg[0], f->arg[1], f->arg[2], f->arg[3], f->arg[4],
-			       f->arg[5]);
+	long ret = make(f);
 
 	return pil_unlikely(wants_after(op, a, ret)) ? after(f, op, a, ret) : done(f, ret);
 }
@@ -185,8 +214,7 @@ int pil_gate_c(struct pil_frame *f)
 		return PIL_GO_ON;
 	o = &pil_ops[op];
 	if (pil_quick[f->nr] == PIL_QUICK_PATH && !tls->depth && kernels_path(f, row)) {
-		long ret = pil_syscall(f->nr, f->arg[0], f->arg[1], f->arg[2], f->arg[3],
-				       f->arg[4], f->arg[5]);
+		long ret = make(f);
 
 		if (pil_likely(ret >= 0 ? !(o->flags & PIL_BIRTH) || !pil_fd_is((int)ret) :
 					  !late(ret)))
@@ -217,9 +245,11 @@ int pil_gate_c(struct pil_frame *f)
 		case PIL_CLOSED:
 			return done(f, -EBADF);
 		case PIL_OURS:
+			if (is_funnelled(f))
+				pthread_testcancel();
 			tls->site = (uint32_t)f->site->index;
 			job = (struct pil_job){ .task = PIL_TASK_DISPATCH, .op = op, .args = a };
-			if (pil_run(&job, true) != PIL_NOT_OURS)
+			if (pil_run(&job, !is_funnelled(f)) != PIL_NOT_OURS)
 				return done(f, job.ret);
 			break;
 		}
@@ -227,6 +257,20 @@ int pil_gate_c(struct pil_frame *f)
 	if (o->at[0] != PIL_NONE || o->flags & (PIL_AFTER | PIL_MEMORY) || gives_birth(o, a))
 		return in_place(f, op, a);
 	return PIL_GO_ON;
+}
+
+long pil_cancellable(void *cancelling, long nr, long a, long b, long c, long d, long e, long f)
+{
+	struct funnelled call = {
+		.frame = { .nr = nr, .arg = { a, b, c, d, e, f }, .site = &funnel },
+		.cancelling = cancelling,
+	};
+
+	/* The quick answer, as in pil_gate. */
+	if (pil_likely((unsigned long)nr < PIL_NR_COUNT && pil_quick[nr] == PIL_QUICK_FD &&
+		       pil_fd_is((int)a) == PIL_FD_KERNEL))
+		return make(&call.frame);
+	return pil_gate_c(&call.frame) == PIL_GO_ON ? make(&call.frame) : call.frame.nr;
 }
 
 /* ---------------------------------------------------------------- the exported syscall() */

@@ -62,8 +62,12 @@ int pil_start(void);
 void pil_started(int armed);
 /* After arming: inherited descriptors and directory; what must be up before main. */
 void pil_adopt(void);
-/* Scans libc and ld.so and sends their call sites to `gate`; <= 0: failed, nothing is patched. */
-int pil_hook(void *stub_area, size_t len, void *gate);
+/*
+ * Scans libc and ld.so and sends their call sites to `gate`; <= 0: failed, nothing is patched.
+ * Where one function makes libc's cancellable calls, its call goes to `cancellable` instead and
+ * *callee becomes that function.
+ */
+int pil_hook(void *stub_area, size_t len, void *gate, void *cancellable, void **callee);
 /* Takes every patch back. */
 void pil_unhook(void);
 void pil_fork_prepare(void);
@@ -270,6 +274,13 @@ struct pil_frame {
 	long arg[6];
 	const struct pil_site *site;
 };
+
+/*
+ * In the place of glibc 2.41's __syscall_cancel_arch, which `pil_callee` is: makes a call that a
+ * pthread_cancel ends when *cancelling says so. -errno, or a value.
+ */
+long pil_cancellable(void *cancelling, long nr, long a, long b, long c, long d, long e, long f);
+extern void *pil_callee;
 
 #define PIL_GO_ON 0
 #define PIL_DONE 1

@@ -116,7 +116,8 @@ static bool arm(void)
 		say("libpil4dfs: cannot set up stack and signals; interception is off\n");
 		return false;
 	}
-	if (pil_hook(pil_stubs, (size_t)(pil_stubs_end - pil_stubs), (void *)pil_gate) <= 0) {
+	if (pil_hook(pil_stubs, (size_t)(pil_stubs_end - pil_stubs), (void *)pil_gate,
+		     (void *)pil_cancellable, &pil_callee) <= 0) {
 		say("libpil4dfs: libc cannot be patched here; interception is off\n");
 		return false;
 	}

@@ -10,6 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "arch.h"
 #include "stub.h"
 
 struct registers {
@@ -167,6 +168,40 @@ static void births(void)
 	close(fd);
 }
 
+static int callee_calls;
+
+/* As glibc 2.41's __syscall_cancel_arch, but that nobody cancels. */
+static long callee(void *cancelling, long nr, long a, long b, long c, long d, long e, long f)
+{
+	CHECK(cancelling == &callee_calls);
+	callee_calls++;
+	return pil_syscall(nr, a, b, c, d, e, f);
+}
+
+/* Calls that come by way of that function: ours are answered, the kernel's are made by it. */
+static void funnelled(void)
+{
+	uint8_t *fds = (uint8_t *)pil_filter.fds;
+	int fd, stale = dup(0);
+	char byte;
+
+	close(stale);
+	pil_callee = (void *)callee;
+	stub.answer = 7;
+	CHECK(pil_cancellable(&callee_calls, SYS_fsync, OURS, 0, 0, 0, 0, 0) == 7);
+	CHECK(stub.op == PIL_OP_fsync && callee_calls == 0);
+	CHECK(pil_cancellable(&callee_calls, SYS_read, 12345, (long)&byte, 1, 0, 0, 0) == -EBADF);
+	CHECK(callee_calls == 1);
+	CHECK(pil_cancellable(&callee_calls, SYS_getppid, 0, 0, 0, 0, 0, 0) == getppid());
+	CHECK(callee_calls == 2);
+	stub.afters = 0;
+	fds[stale] = PIL_FD_OURS;
+	fd = (int)pil_cancellable(&callee_calls, SYS_openat, AT_FDCWD, (long)"/", O_RDONLY, 0, 0, 0);
+	CHECK(fd == stale && callee_calls == 3 && stub.afters == 1 && stub.after_ret == fd);
+	fds[stale] = PIL_FD_KERNEL;
+	close(fd);
+}
+
 /* ---------------------------------------------------------------- stacks and cancellation */
 
 static void *on_small_stack(void *arg)
@@ -264,6 +299,7 @@ int main(void)
 	paths();
 	registers();
 	births();
+	funnelled();
 	cancellation();
 	return 0;
 }

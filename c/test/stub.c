@@ -68,9 +68,9 @@ void pil_started(int armed)
 	(void)armed;
 }
 
-int pil_hook(void *area, size_t len, void *gate)
+int pil_hook(void *area, size_t len, void *gate, void *cancellable, void **callee)
 {
-	(void)area, (void)len, (void)gate;
+	(void)area, (void)len, (void)gate, (void)cancellable, (void)callee;
 	return -1;
 }
 

@@ -1,5 +1,7 @@
 /* Thread cancellation: blocked calls can be cancelled, file calls keep state. */
 #include <pthread.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include "t.h"
 
 static int pair[2], file;
@@ -46,6 +48,82 @@ static void in_a_blocked_read(void)
 		CHECK_OK(close(pair[1]));
 	}
 	CHECK_OK(close(file));
+}
+
+/* Calls that create descriptors are cancellation points like any other: a kernel's one that blocks. */
+static void *accepts(void *arg)
+{
+	pthread_cleanup_push(cleanup, NULL);
+	accept(*(int *)arg, NULL, NULL);
+	pthread_cleanup_pop(0);
+	return NULL;
+}
+
+static void *receives(void *arg)
+{
+	char byte, control[CMSG_SPACE(sizeof(int))];
+	struct iovec vec = {&byte, 1};
+	struct msghdr message = {.msg_iov = &vec,
+				 .msg_iovlen = 1,
+				 .msg_control = control,
+				 .msg_controllen = sizeof(control)};
+
+	pthread_cleanup_push(cleanup, NULL);
+	recvmsg(*(int *)arg, &message, 0);
+	pthread_cleanup_pop(0);
+	return NULL;
+}
+
+static void *opens(void *arg)
+{
+	pthread_cleanup_push(cleanup, NULL);
+	open(arg, O_RDONLY);
+	pthread_cleanup_pop(0);
+	return NULL;
+}
+
+static void cancelled(void *(*start)(void *), void *arg)
+{
+	for (int i = 0; i < 10; i++) {
+		pthread_t thread;
+		void *result = NULL;
+
+		cleaned = 0;
+		CHECK_ERR(pthread_create(&thread, NULL, start, arg), 0);
+		usleep(i ? 2000 : 50000);
+		CHECK_ERR(pthread_cancel(thread), 0);
+		CHECK_ERR(pthread_join(thread, &result), 0);
+		CHECK(result == PTHREAD_CANCELED);
+		CHECK_EQ(cleaned, 1);
+	}
+}
+
+static void in_a_blocked_birth(void)
+{
+	struct sockaddr_un address = {AF_UNIX, ""};
+	int listening = MUST(socket(AF_UNIX, SOCK_STREAM, 0)), both[2];
+	char fifo[] = "/tmp/t-cancel-XXXXXX";
+
+	file = MUST(open(t_at("f"), O_RDWR | O_CREAT, 0644));
+	CHECK_OK(bind(listening, (struct sockaddr *)&address,
+		      sizeof(sa_family_t)));
+	CHECK_OK(listen(listening, 1));
+	cancelled(accepts, &listening);
+	CHECK_OK(socketpair(AF_UNIX, SOCK_STREAM, 0, both));
+	cancelled(receives, &both[0]);
+	/* A pipe of the kernel's: DFS has none. */
+	MUST(mkdtemp(fifo));
+	char *path = NULL;
+	MUST(asprintf(&path, "%s/p", fifo));
+	CHECK_OK(mkfifo(path, 0600));
+	cancelled(opens, path);
+	CHECK_OK(unlink(path));
+	CHECK_OK(rmdir(fifo));
+	free(path);
+	close(listening);
+	close(both[0]);
+	close(both[1]);
+	close(file);
 }
 
 static void *loops(void *arg)
@@ -131,5 +209,5 @@ static void at_the_entry_of_open(void)
 	CHECK(!t_exists(t_at("f")));
 }
 
-T_MAIN(CASE(in_a_blocked_read), CASE(in_file_calls),
+T_MAIN(CASE(in_a_blocked_read), CASE(in_a_blocked_birth), CASE(in_file_calls),
        CASE(disabled_means_disabled), CASE(at_the_entry_of_open))

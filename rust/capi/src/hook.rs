@@ -29,23 +29,43 @@ const TOLERATED: [libc::c_long; 6] = [
 ];
 
 /// Finds the wanted call sites of libc and ld.so and sends them to `gate`, their stubs going into
-/// `len` bytes of our own text at `stubs`. The number of patched sites, or negative: nothing is patched.
+/// `len` bytes of our own text at `stubs`. Where libc makes its cancellable calls in one function
+/// (glibc 2.41), its call goes to `cancellable` instead, and `callee` becomes that function.
+/// The number of patched sites, or negative: nothing is patched.
 ///
 /// # Safety
-/// The area is reserved text of this library; `gate` honours the stubs' contract (c/pil.h).
+/// The area is reserved text of this library; `gate` honours the stubs' contract (c/pil.h) and
+/// `cancellable` that of the function it stands in for; `callee` can be written.
 #[no_mangle]
-pub unsafe extern "C" fn pil_hook(stubs: *mut u8, len: usize, gate: *const u8) -> i32 {
+pub unsafe extern "C" fn pil_hook(
+    stubs: *mut u8,
+    len: usize,
+    gate: *const u8,
+    cancellable: *const u8,
+    callee: *mut usize,
+) -> i32 {
     boundary(-1, || {
         // SAFETY: the caller reserves the area for this alone.
         let area = unsafe { StubArea::new(stubs, len) };
+        let options = Options {
+            call: cancellable as usize,
+            ..Options::default()
+        };
         let mut hooks = Installed {
-            patcher: Patcher::new(Options::default()),
+            patcher: Patcher::new(options),
             area,
+        };
+        let tell = |sites: &[Site]| {
+            if let Some(found) = sites.iter().find_map(Site::callee) {
+                // SAFETY: the caller's promise.
+                unsafe { callee.write(found) };
+            }
         };
         let modules = Module::of_process();
         let rundir = config::variable("PIL4DFS_RUNDIR").filter(|dir| !dir.is_empty());
         let cache = Cache::of(&modules, gate as usize, rundir);
         if let Some(known) = cache.as_ref().and_then(|cache| cache.load(&modules)) {
+            tell(&known);
             // SAFETY: the gate is the entry layer's.
             if let Ok(patched) = unsafe { hooks.install(&known, gate) } {
                 return hooks.keep(patched);
@@ -64,6 +84,7 @@ pub unsafe extern "C" fn pil_hook(stubs: *mut u8, len: usize, gate: *const u8) -
             }
         };
         let cache = cache.filter(|_| sitecache::untouched(&modules));
+        tell(&found);
         // SAFETY: the gate is the entry layer's.
         match unsafe { hooks.install(&found, gate) } {
             Ok(patched) => {
@@ -89,7 +110,8 @@ fn find(modules: &[Module]) -> Result<Vec<Site>, Refused> {
     let wanted = |nr: u32| crate::entry::wants(nr);
     let mut found = Vec::new();
     for module in modules {
-        let (sites, census) = sites::scan_with_census(module, &wanted);
+        let (mut sites, census) = sites::scan_with_census(module, &wanted);
+        sites::prefer_call(module, &mut sites);
         for refused in &census.refused {
             log::debug!(
                 "call {:?} at {:#x} is left alone: {:?}",

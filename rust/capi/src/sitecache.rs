@@ -249,7 +249,13 @@ fn letter(id: ModuleId) -> u8 {
     }
 }
 
-const KINDS: [Kind; 4] = [Kind::Mov, Kind::Before, Kind::After, Kind::Dynamic];
+const KINDS: [Kind; 5] = [
+    Kind::Mov,
+    Kind::Before,
+    Kind::After,
+    Kind::Dynamic,
+    Kind::Call,
+];
 
 fn encode(site: &Site, modules: &[Module]) -> Option<[u8; RECORD]> {
     let module = modules.iter().find(|m| m.id == site.module)?;

@@ -2,7 +2,7 @@
 //! and what was refused. `sites -q` prints sums and refusals only.
 
 use funchook_sys::module::Module;
-use funchook_sys::sites::{scan_with_census, Kind};
+use funchook_sys::sites::{prefer_call, scan_with_census, Kind};
 
 fn main() {
     let mut quiet = false;
@@ -16,7 +16,8 @@ fn main() {
             println!("{path}: no shared object of this machine");
             continue;
         };
-        let (sites, census) = scan_with_census(&module, &|_| true);
+        let (mut sites, census) = scan_with_census(&module, &|_| true);
+        prefer_call(&module, &mut sites);
         let of = |kind| sites.iter().filter(|site| site.kind == kind).count();
         println!(
             "{path}: {} seen: {} mov, {} before, {} after, {} dynamic, {} refused",
@@ -29,7 +30,7 @@ fn main() {
         );
         for site in sites
             .iter()
-            .filter(|site| !quiet || matches!(site.kind, Kind::After | Kind::Dynamic))
+            .filter(|site| !quiet || matches!(site.kind, Kind::After | Kind::Dynamic | Kind::Call))
         {
             let at = site.syscall - module.bias;
             println!(

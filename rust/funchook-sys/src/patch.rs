@@ -19,6 +19,9 @@ pub struct Options {
     pub memory_calls: bool,
     /// Accept windows that hold the call itself.
     pub after: bool,
+    /// The function that sites of kind [`Kind::Call`] shall call; 0: they are refused.
+    /// It has the replaced function's type and outlives the process's text.
+    pub call: usize,
 }
 
 impl Default for Options {
@@ -27,6 +30,7 @@ impl Default for Options {
             way: Way::Any,
             memory_calls: false,
             after: true,
+            call: 0,
         }
     }
 }
@@ -136,7 +140,10 @@ impl Patcher {
             let size = stubs.len();
             let window = self
                 .may_patch(site, threads)
-                .and_then(|()| prepare(site, index, stubs_at, &mut stubs, room, gate, threads));
+                .and_then(|()| match site.kind {
+                    Kind::Call => redirect(site, index, self.options.call),
+                    _ => prepare(site, index, stubs_at, &mut stubs, room, gate, threads),
+                });
             match window {
                 Ok(window) => new.push((window, site)),
                 Err(why) => {
@@ -177,6 +184,7 @@ impl Patcher {
 
     fn may_patch(&self, site: &Site, threads: bool) -> Result<(), Reason> {
         if site.kind == Kind::After && !self.options.after
+            || site.kind == Kind::Call && self.options.call == 0
             || site.nr.is_some_and(is_memory_call) && !self.options.memory_calls
         {
             return Err(Reason::LeftAlone);
@@ -279,6 +287,17 @@ fn prepare(
         len: if threads { arch::JUMP } else { whole },
         old: site.original,
         new,
+    })
+}
+
+/// What the window of a [`Kind::Call`] becomes: no stub, another callee.
+fn redirect(site: &Site, index: u64, to: usize) -> Result<Window, Reason> {
+    Ok(Window {
+        index,
+        addr: site.addr,
+        len: site.window().len(),
+        old: site.original,
+        new: arch::call(site.addr, to).ok_or(Reason::TooFar)?,
     })
 }
 

@@ -16,6 +16,9 @@ pub enum Kind {
     After,
     /// The number is known at run time only. The window stands before the call.
     Dynamic,
+    /// The window is a call of the function that makes the call, as if that
+    /// function were the system call (see [`prefer_call`]).
+    Call,
 }
 
 /// One place where a module enters the kernel.
@@ -28,7 +31,7 @@ pub struct Site {
     pub window_len: u8,
     /// Instructions of the window.
     pub insns: u8,
-    /// Address of the `syscall` instruction.
+    /// Address of the `syscall` instruction, or of the call that is the window.
     pub syscall: usize,
     /// The constant number, where there is one.
     pub nr: Option<u32>,
@@ -121,6 +124,22 @@ pub fn scan_with_census(module: &Module, wanted: &dyn Fn(u32) -> bool) -> (Vec<S
     };
     arch::scan(module, &mut scan);
     (scan.found, scan.census)
+}
+
+/// From glibc 2.41 on the signal that cancels a thread does so only between two
+/// addresses of one function, and a call made elsewhere blocks on. Where it is
+/// proven that the function is called from one place, that place becomes the site
+/// instead: of kind [`Kind::Call`], for [`crate::patch::Options::call`]. All other
+/// modules stay as they are.
+pub fn prefer_call(module: &Module, sites: &mut [Site]) {
+    arch::prefer_call(module, sites);
+}
+
+impl Site {
+    /// What a site of kind [`Kind::Call`] calls.
+    pub fn callee(&self) -> Option<usize> {
+        arch::target_of(self)
+    }
 }
 
 #[cfg(all(test, target_arch = "x86_64"))]

@@ -22,6 +22,19 @@ pub const STUB_ALIGN: usize = 16;
 /// Finds nothing.
 pub fn scan(_module: &Module, _scan: &mut Scan<'_>) {}
 
+/// Changes nothing.
+pub fn prefer_call(_module: &Module, _sites: &mut [Site]) {}
+
+/// There is no such site.
+pub fn target_of(_site: &Site) -> Option<usize> {
+    None
+}
+
+/// Refuses.
+pub fn call(_from: usize, _to: usize) -> Option<[u8; Site::LONGEST]> {
+    None
+}
+
 /// Refuses.
 pub fn write_stub(
     _out: &mut Vec<u8>,

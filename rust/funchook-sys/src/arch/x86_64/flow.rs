@@ -116,12 +116,19 @@ impl Function {
         self.insns.len()
     }
 
-    /// The targets of direct calls.
-    pub fn calls(&self) -> impl Iterator<Item = usize> + '_ {
+    /// Direct calls: where they stand, and their targets.
+    pub fn calls(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
         self.insns.iter().filter_map(|(offset, insn)| {
+            let address = self.start + *offset as usize;
             let call = matches!(insn.flow, Flow::Call(_));
-            insn.target(self.start + *offset as usize).filter(|_| call)
+            Some((address, insn.target(address).filter(|_| call)?))
         })
+    }
+
+    /// Where the first direct call of `target` stands.
+    pub fn call_of(&self, target: usize) -> Option<usize> {
+        let mut calls = self.calls();
+        calls.find_map(|(address, to)| (to == target).then_some(address))
     }
 
     /// Whether the function holds a jump whose targets are unknown.

@@ -3,12 +3,14 @@
 pub mod decode;
 mod entry;
 mod flow;
+mod funnel;
 mod near;
 mod stub;
 mod window;
 
 pub use entry::{prologue, write_trampoline, LONGEST_TRAMPOLINE};
-pub use stub::{jump, write_stub, LONGEST_STUB, RETURN, STUB_ALIGN};
+pub use funnel::{prefer_call, target_of};
+pub use stub::{call, jump, write_stub, LONGEST_STUB, RETURN, STUB_ALIGN};
 pub use window::{scan, JUMP};
 
 /// The page size.

@@ -79,6 +79,13 @@ pub fn jump(from: usize, to: usize, len: usize) -> Option<[u8; Site::LONGEST]> {
     Some(bytes)
 }
 
+/// A call of `to` in the place of the one at `from`.
+pub fn call(from: usize, to: usize) -> Option<[u8; Site::LONGEST]> {
+    let mut bytes = jump(from, to, JUMP)?;
+    bytes[0] = CALL;
+    Some(bytes)
+}
+
 /// Appends straight-line instructions that stood at `from`, correcting
 /// rip-relative addresses.
 pub fn copy(out: &mut Vec<u8>, base: usize, code: &[u8], from: usize) -> Option<()> {

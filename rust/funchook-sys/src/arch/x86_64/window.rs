@@ -2,8 +2,8 @@
 //! instructions of at least five bytes that nobody enters but at its head, and
 //! that mean the same wherever they stand (a rip-relative address is corrected).
 
-use super::decode::Flow;
-use super::flow::{writes, Function, Unreadable, Value, RAX};
+use super::flow::{Function, Unreadable, Value, RAX};
+use super::funnel::is_cancellation_funnel;
 use super::near::{self, Finding};
 use crate::module::Module;
 use crate::sites::{Kind, Refusal, Scan, Site};
@@ -276,127 +276,9 @@ fn after(function: &Function, site: usize) -> Option<Window> {
     })
 }
 
-/// glibc 2.41 and later send every cancellable call through two hidden functions,
-/// with the number in a register or on the stack: `__internal_syscall_cancel`,
-/// which makes the call itself while the process has one thread, and else calls
-/// `__syscall_cancel_arch`. They are known by shape.
-fn is_cancellation_funnel(module: &Module, function: &Function, site: usize) -> bool {
-    shifts_arguments(function, site)
-        || loads_number_from_stack(function, site) && calls_a_shifter(module, function)
-}
-
-/// `__syscall_cancel_arch`: an unbroken run of moves before the call loads %rax
-/// and every argument, which no ordinary wrapper has reason to.
-fn shifts_arguments(function: &Function, site: usize) -> bool {
-    const RAX_RDX_RSI_RDI_R10: u16 = 1 | 1 << 2 | 1 << 6 | 1 << 7 | 1 << 10;
-    let mut moved = 0u16;
-    for index in (0..site).rev() {
-        match function.insn(index) {
-            Some(insn) if insn.is_move() => moved |= writes(insn),
-            _ => break,
-        }
-    }
-    moved & RAX_RDX_RSI_RDI_R10 == RAX_RDX_RSI_RDI_R10
-}
-
-/// `mov disp8(%rsp),%rax` right before the call: an argument on the stack.
-fn loads_number_from_stack(function: &Function, site: usize) -> bool {
-    let load = site.checked_sub(1).and_then(|index| function.insn(index));
-    load.is_some_and(|insn| {
-        insn.is_move() && insn.opcode == 0x8b && insn.modrm == 0x44 && insn.len == 5
-    })
-}
-
-/// Whether `function` calls one that does nothing but shift its arguments and
-/// make the call.
-fn calls_a_shifter(module: &Module, function: &Function) -> bool {
-    let mut callee = Function::default();
-    function.calls().any(|target| {
-        let range = module
-            .function(target)
-            .filter(|f| f.start == target && f.len() < 256);
-        let code = range.clone().and_then(|range| module.code(range));
-        let (Some(range), Some(code)) = (range, code) else {
-            return false;
-        };
-        callee.read(range.start, code).is_ok()
-            && (0..callee.len()).any(|index| {
-                let made = callee.insn(index).is_some_and(|i| i.flow == Flow::Syscall);
-                made && shifts_arguments(&callee, index)
-            })
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sites::scan_with_census;
-
-    // The two shapes of glibc 2.41, and an ordinary function whose number only
-    // its caller knows.
-    core::arch::global_asm!(
-        ".globl pil_test_shifter, pil_test_funnel, pil_test_stranger",
-        ".hidden pil_test_shifter, pil_test_funnel, pil_test_stranger",
-        ".text",
-        "pil_test_shifter:",
-        ".cfi_startproc",
-        "testb $8, (%rdi)",
-        "mov %rdi, %r11",
-        "mov %rsi, %rax",
-        "mov %rdx, %rdi",
-        "mov %rcx, %rsi",
-        "mov %r8, %rdx",
-        "mov %r9, %r10",
-        "mov 8(%rsp), %r8",
-        "mov 16(%rsp), %r9",
-        "mov %r11, 8(%rsp)",
-        "syscall",
-        "ret",
-        ".cfi_endproc",
-        "pil_test_funnel:",
-        ".cfi_startproc",
-        "test %r9, %r9",
-        "je 1f",
-        "call pil_test_shifter",
-        "ret",
-        "1: mov 16(%rsp), %rax",
-        "syscall",
-        "ret",
-        ".cfi_endproc",
-        "pil_test_stranger:",
-        ".cfi_startproc",
-        "test %r9, %r9",
-        "mov 16(%rsp), %rax",
-        "syscall",
-        "ret",
-        ".cfi_endproc",
-        options(att_syntax)
-    );
-
-    extern "C" {
-        fn pil_test_shifter();
-        fn pil_test_funnel();
-        fn pil_test_stranger();
-    }
-
-    #[test]
-    fn cancellation_funnels_are_known_by_shape() {
-        let at = |function: unsafe extern "C" fn()| function as *const () as usize;
-        let module = Module::holding(at(pil_test_funnel)).unwrap();
-        let (sites, census) = scan_with_census(&module, &|_| false);
-        let kind = |function| {
-            let range = module.function(at(function)).unwrap();
-            let site = sites.iter().find(|site| range.contains(&site.syscall));
-            site.map(|site| site.kind)
-        };
-        assert_eq!(kind(pil_test_shifter), Some(Kind::Dynamic));
-        assert_eq!(kind(pil_test_funnel), Some(Kind::Dynamic));
-        assert_eq!(kind(pil_test_stranger), None);
-        let stranger = module.function(at(pil_test_stranger)).unwrap();
-        let refused = |r: &&crate::sites::Refused| stranger.contains(&r.syscall);
-        let refused = census.refused.iter().find(refused).unwrap();
-        assert_eq!(refused.why, Refusal::UnknownNumber);
-    }
 
     #[test]
     fn what_the_neighbourhood_proves_decoding_proves() {
