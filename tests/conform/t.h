@@ -363,7 +363,9 @@ static T_MAYBE int t_run(int argc, char **argv, const struct t_case *cases,
 		t_name = cases[i].name;
 		snprintf(t_dir, sizeof(t_dir), "%s/%s", t_base, t_name);
 		umask(022);
-		MUST(mkdir(t_dir, 0755));
+		/* A program that runs twice in one place finds it made. */
+		if (mkdir(t_dir, 0755) != 0 && errno != EEXIST)
+			MUST(-1);
 		MUST(chdir("/"));
 		cases[i].run();
 		ran++;

@@ -1,10 +1,26 @@
-"""conform-native and conform-mount: the same programs against the kernel and against DAOS."""
+"""conform-native and conform-mount: the same programs against the kernel and against DAOS.
+
+A test PROGRAM@balanced is the program in a balanced container, PROGRAM@ro a second run of it where
+nothing may be written any more."""
 
 import os
 
-from . import base, mount, programs
+from . import base, mount, prepare, programs
 
 TIMEOUT = 60
+
+# What names come to and where they go: the calls that run as transactions in a balanced container.
+BALANCED = (
+    "chmod link mkdir mknod open_flags readdir rename rename_open rename_trees renameat2 rmdir symlink "
+    "symlink_walk temporary truncate unlink xattr"
+).split()
+READ_ONLY = ["read_only"]
+
+# A file system of its own at $1, written by the program, then closed and read by it.
+CLOSED = (
+    'mount -t tmpfs -o mode=0755 none "$1" && cd / && chown "$2" "$1" && shift 2 && '
+    '"$@" && mount -o remount,ro none "$0" && exec "$@"'
+)
 
 
 def _judge(test, outcome, leaks=""):
@@ -29,24 +45,59 @@ def native(context):
                 return _judge(test, outcome)
 
             yield base.Test("conform-native", f"{who.name}/{name}", run)
+            if name in READ_ONLY:
+                yield base.Test("conform-native", f"{who.name}/{name}@ro", _native_closed(context, binary, error, who))
+
+
+def _native_closed(context, binary, error, who):
+    """The oracle of a read-only mount: a tmpfs in a mount name space of its own."""
+
+    def run(test):
+        if error:
+            return test.failed(error)
+        if not prepare.have("unshare"):
+            return test.skipped("no unshare")
+        directory = context.scratch.directory(who)
+        program = who.prefix + [binary, os.path.join(directory, "w"), "kernel"]
+        space = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--mount"]
+        if base.run(space + ["mount", "-t", "tmpfs", "none", directory]).status != 0:
+            return test.skipped("no mount name space may be made here")
+        owner = str(who.uid if os.geteuid() == 0 else 0)
+        outcome = base.run(space + ["sh", "-c", CLOSED, directory, directory, owner] + program, timeout=TIMEOUT)
+        context.scratch.drop(directory)
+        return _judge(test, outcome)
+
+    return run
 
 
 def mounted(context):
     """The same on a mount of the embedded provider."""
     for name, (binary, error) in context.conform.items():
+        variants = [""] + ["@balanced"] * (name in BALANCED) + ["@ro"] * (name in READ_ONLY)
         for who in context.identities:
+            for variant in variants:
+                run = _mounted(context, binary, error, who, variant)
+                yield base.Test("conform-mount", f"{who.name}/{name}{variant}", run)
 
-            def run(test, binary=binary, error=error, who=who):
-                if error or context.unbuilt:
-                    return test.failed(error or context.unbuilt)
-                directory = context.scratch.directory(who)
-                place = mount.Mount(context.products, who, directory)
-                error = place.create()
-                if error:
-                    return test.failed(error)
-                outcome = place.run([binary, f"{base.MOUNT}/x", "mount"], timeout=TIMEOUT)
-                result = _judge(test, outcome, place.leaks())
-                context.scratch.drop(directory)
-                return result
 
-            yield base.Test("conform-mount", f"{who.name}/{name}", run)
+def _mounted(context, binary, error, who, variant):
+    def run(test):
+        if error or context.unbuilt:
+            return test.failed(error or context.unbuilt)
+        directory = context.scratch.directory(who)
+        place = mount.Mount(context.products, who, directory)
+        wrong = place.create(balanced=variant == "@balanced")
+        if wrong:
+            return test.failed(wrong)
+        program = [binary, f"{base.MOUNT}/x", "mount"]
+        outcome = place.run(program, timeout=TIMEOUT)
+        if variant == "@ro" and outcome.status == 0:
+            wrong = place.protect()
+            if wrong:
+                return test.failed(wrong)
+            outcome = place.run(program, timeout=TIMEOUT)
+        result = _judge(test, outcome, place.leaks())
+        context.scratch.drop(directory)
+        return result
+
+    return run

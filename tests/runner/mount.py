@@ -51,14 +51,19 @@ class Mount:
         # Open to every user of the node, as a pool may be: some tests change theirs.
         os.chmod(self.store, 0o1777)
 
-    def create(self):
+    def create(self, balanced=False):
         """Pool and container; answers an error text or nothing."""
+        cont = ["cont", "create", "pool", self.cont] + ["--balanced"] * balanced
+        return self._tool("pool", "create", "pool") or self._tool(*cont)
+
+    def protect(self):
+        """From now on the container can only be read; answers an error text or nothing."""
+        return self._tool("cont", "protect", "pool", self.cont)
+
+    def _tool(self, *words):
         tool = [self.products.path("pil4dfs-embedded"), "--root", self.store]
-        for words in (["pool", "create", "pool"], ["cont", "create", "pool", self.cont]):
-            outcome = base.run(tool + words, self.identity)
-            if outcome.status != 0:
-                return f"pil4dfs-embedded {' '.join(words)}: {outcome.says()}"
-        return ""
+        outcome = base.run(tool + list(words), self.identity)
+        return "" if outcome.status == 0 else f"pil4dfs-embedded {' '.join(words)}: {outcome.says()}"
 
     def command(self, argv):
         head = [self.products.path("pil4dfs"), "run", "--embedded", self.store]

@@ -4,7 +4,6 @@ use crate::permission::{As, Mode, EXEC, READ, WRITE};
 use crate::process::Process;
 use crate::resolve::{self, settle, Options, Seen};
 use crate::{fail, Errno, Op};
-use dfs::Kind;
 
 const FLAGS: i32 = libc::AT_EACCESS | libc::AT_SYMLINK_NOFOLLOW | libc::AT_EMPTY_PATH;
 
@@ -27,7 +26,7 @@ pub fn faccessat2(p: &'static Process, a: [i64; 6]) -> Op<i64> {
         Seen::Outside(path) => return outside::at(libc::SYS_faccessat2, &path, 0, a),
         Seen::Attr(attr, mount) => (attr, mount),
     };
-    if mask & WRITE != 0 && mount.is_read_only() && attr.kind() != Kind::Symlink {
+    if mask & WRITE != 0 && mount.is_read_only() {
         return fail(Errno::EROFS);
     }
     p.credentials.ids().check(Mode::from(&attr), mask, whose)?;
