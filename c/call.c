@@ -210,6 +210,13 @@ long pil_serve_fd(int op, const long args[6], uint8_t what)
 	return what == PIL_FD_HIDDEN ? -EBADF : PIL_NOT_OURS;
 }
 
+void pil_watch(int op, const long args[6], long result)
+{
+	struct pil_job job = { .task = PIL_TASK_AFTER, .op = op, .args = args, .ret = result };
+
+	run(&job, false);
+}
+
 long pil_return(long result)
 {
 	if ((unsigned long)result >= -4095UL) {

@@ -241,6 +241,8 @@ long pil_run(struct pil_job *job, bool from_site);
 long pil_serve(int op, const long args[6]);
 /* The same for an operation that a single descriptor decides, which is `what` (enum pil_fd). */
 long pil_serve_fd(int op, const long args[6], uint8_t what);
+/* The after-step of a function that libc makes of several calls, or for all threads. */
+void pil_watch(int op, const long args[6], long result);
 /* -1 and errno, or the value. The only writer of errno. */
 long pil_return(long result);
 /* Makes this thread's private stack; false: no memory. */

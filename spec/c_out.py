@@ -179,6 +179,19 @@ def condition(op, sym):
     return " && ".join(tests)
 
 
+def watched(op, sym):
+    """An exported function whose work is the real one's; Rust is told of its success."""
+    names = ", ".join(p[1] for p in sym.params)
+    types = ", ".join(t for t, _ in sym.params)
+    args = ", ".join(value(sym, s) for s in sym.lowering)
+    return (f"PIL_EXPORT {spaced(sym.returns, sym.name)}({', '.join(spaced(*p) for p in sym.params)})\n{{\n"
+            f"\t{sym.returns} result = PIL_REAL({sym.name}, {sym.returns}, ({types}))({names});\n\n"
+            f"\tif (result >= 0 && pil_armed() && !pil_beneath()) {{\n"
+            f"\t\tconst long a[6] = {{ {args} }};\n\n"
+            f"\t\tpil_watch(PIL_OP_{op.ident}, a, result);\n\t}}\n"
+            f"\treturn result;\n}}\n\n")
+
+
 def shim(op, sym):
     """One exported function: a tail jump to the real one, or its serving half."""
     params = sym.params + ([sym.variadic] if sym.variadic else [])
@@ -242,7 +255,8 @@ struct utimbuf;
 
 """]
     for op in operations:
-        out += [shim(op, sym) for sym in op.symbols]
+        only_after = [c[0] for c in op.classes] == ["after"]
+        out += [(watched if only_after else shim)(op, sym) for sym in op.symbols]
     return "".join(out)
 
 

@@ -30,8 +30,10 @@ pub mod process;
 pub mod rundir;
 pub mod user;
 
+pub mod credentials;
 pub mod cwd;
 pub mod dcache;
+mod idmap;
 pub mod mount;
 pub mod permission;
 pub mod resolve;

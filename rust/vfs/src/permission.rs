@@ -1,13 +1,11 @@
 //! Permission checks, which DFS leaves to its callers (Linux: `inode_permission` and friends).
 //!
 //! The rules are the kernel's: owner, group, supplementary groups, others, capabilities. A root of
-//! a user namespace has none of the latter: it is mapped to the id it has outside. The
-//! process's ids are read by raw system calls once and again after each call that changes them.
-use crate::kernel::syscall;
-use crate::{call, Errno};
+//! a user name space has the latter over files whose owner and group have names there, no others.
+//! Whose they are is read in credentials.rs.
+use crate::idmap::IdMap;
+use crate::Errno;
 use dfs::Attr;
-use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
-use std::sync::Mutex;
 
 /// `MAY_READ` of the kernel, `R_OK` of access(2).
 pub const READ: u32 = 4;
@@ -52,12 +50,15 @@ impl Mode {
     }
 }
 
-/// Ids and capabilities one check is made with.
+/// Ids (of the initial user name space) and capabilities one check is made with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Who {
-    uid: u32,
-    gid: u32,
-    caps: u64,
+pub struct Who {
+    /// User.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Capabilities in the process's own user name space.
+    pub caps: u64,
 }
 
 impl Who {
@@ -69,11 +70,16 @@ impl Who {
 /// The process's identity towards files, immutable; a change makes another one.
 #[derive(PartialEq, Eq, Debug)]
 pub struct Ids {
-    effective: Who,
-    real: Who,
-    groups: Vec<u32>,
-    users: IdMap,
-    group_ids: IdMap,
+    /// The file system ids, which follow the effective ones.
+    pub effective: Who,
+    /// The real ids.
+    pub real: Who,
+    /// Supplementary groups.
+    pub groups: Vec<u32>,
+    /// Names of users.
+    pub users: IdMap,
+    /// Names of groups.
+    pub group_ids: IdMap,
 }
 
 /// Whose rights a check is about.
@@ -98,6 +104,15 @@ impl Ids {
         }
     }
 
+    /// `capable_wrt_inode_uidgid` of the kernel.
+    fn capable_over(&self, who: &Who, file: Mode, cap: u32) -> bool {
+        who.capable(cap) && self.names_owner(file) && self.group_ids.to_inside(file.gid).is_some()
+    }
+
+    fn names_owner(&self, file: Mode) -> bool {
+        self.users.to_inside(file.uid).is_some()
+    }
+
     fn in_group(&self, who: &Who, gid: u32) -> bool {
         who.gid == gid || self.groups.contains(&gid)
     }
@@ -120,41 +135,44 @@ impl Ids {
     }
 
     fn override_allows(&self, who: &Who, file: Mode, mask: u32) -> bool {
+        let capable = |cap| self.capable_over(who, file, cap);
         if file.is_dir() {
-            return who.capable(CAP_DAC_OVERRIDE)
-                || (mask & WRITE == 0 && who.capable(CAP_DAC_READ_SEARCH));
+            return capable(CAP_DAC_OVERRIDE)
+                || (mask & WRITE == 0 && capable(CAP_DAC_READ_SEARCH));
         }
-        if mask == READ && who.capable(CAP_DAC_READ_SEARCH) {
+        if mask == READ && capable(CAP_DAC_READ_SEARCH) {
             return true;
         }
-        (mask & EXEC == 0 || file.mode & 0o111 != 0) && who.capable(CAP_DAC_OVERRIDE)
+        (mask & EXEC == 0 || file.mode & 0o111 != 0) && capable(CAP_DAC_OVERRIDE)
     }
 
     /// Owner of the file, or capable of acting as one.
     pub fn owns(&self, file: Mode) -> bool {
-        self.effective.uid == file.uid || self.effective.capable(CAP_FOWNER)
+        let me = &self.effective;
+        me.uid == file.uid || (me.capable(CAP_FOWNER) && self.names_owner(file))
     }
 
-    /// True if files may change owner at will.
-    pub fn may_give_away(&self) -> bool {
-        self.effective.capable(CAP_CHOWN)
+    /// True if the file may change owner at will.
+    pub fn may_give_away(&self, file: Mode) -> bool {
+        self.capable_over(&self.effective, file, CAP_CHOWN)
     }
 
     /// True if the owner may hand the file to group `gid`.
     pub fn may_take_group(&self, file: Mode, gid: u32) -> bool {
-        self.may_give_away()
+        self.may_give_away(file)
             || (self.effective.uid == file.uid
                 && (gid == file.gid || self.in_group(&self.effective, gid)))
     }
 
     /// Writing to a file does not take its set-id bits away.
     pub fn keeps_setid(&self) -> bool {
-        self.effective.capable(CAP_FSETID)
+        self.users.is_initial() && self.effective.capable(CAP_FSETID)
     }
 
-    /// A set-group-id bit stays when the caller is of the group or capable.
-    pub fn keeps_setgid(&self, gid: u32) -> bool {
-        self.in_group(&self.effective, gid) || self.effective.capable(CAP_FSETID)
+    /// A set-group-id bit stays when the caller is of the file's group or capable.
+    pub fn keeps_setgid(&self, file: Mode) -> bool {
+        let me = &self.effective;
+        self.in_group(me, file.gid) || self.capable_over(me, file, CAP_FSETID)
     }
 
     /// May an entry with attributes `victim` be removed from `dir`? `EACCES`, `EPERM` (sticky).
@@ -162,7 +180,8 @@ impl Ids {
         self.check(dir, WRITE | EXEC, As::Effective)?;
         let me = &self.effective;
         let sticky = dir.mode & libc::S_ISVTX != 0;
-        if sticky && me.uid != victim.uid && me.uid != dir.uid && !me.capable(CAP_FOWNER) {
+        let mine = me.uid == victim.uid || me.uid == dir.uid;
+        if sticky && !mine && !self.capable_over(me, victim, CAP_FOWNER) {
             return Err(Errno::EPERM);
         }
         Ok(())
@@ -183,241 +202,6 @@ impl Ids {
     pub fn show(&self, stat: &mut libc::stat) {
         stat.st_uid = self.users.outward(stat.st_uid);
         stat.st_gid = self.group_ids.outward(stat.st_gid);
-    }
-}
-
-/// `/proc/self/uid_map`: ranges of (inside, outside, count); empty is the identity.
-#[derive(PartialEq, Eq, Debug, Default)]
-struct IdMap(Vec<(u32, u32, u32)>);
-
-/// What ids without a mapping look like.
-const OVERFLOW_ID: u32 = 65534;
-
-impl IdMap {
-    fn parse(text: &[u8]) -> IdMap {
-        let mut ranges = Vec::new();
-        for line in text.split(|&b| b == b'\n') {
-            let mut fields = line
-                .split(|b| b.is_ascii_whitespace())
-                .filter(|f| !f.is_empty())
-                .filter_map(|f| std::str::from_utf8(f).ok()?.parse().ok());
-            if let (Some(inside), Some(outside), Some(count)) =
-                (fields.next(), fields.next(), fields.next())
-            {
-                ranges.push((inside, outside, count));
-            }
-        }
-        if ranges == [(0, 0, u32::MAX)] {
-            ranges.clear();
-        }
-        IdMap(ranges)
-    }
-
-    fn is_initial(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    fn to_outside(&self, id: u32) -> Option<u32> {
-        if self.is_initial() {
-            return Some(id);
-        }
-        let inside = |&&(start, _, count): &&(u32, u32, u32)| id >= start && id - start < count;
-        self.0
-            .iter()
-            .find(inside)
-            .map(|&(start, out, _)| out + (id - start))
-    }
-
-    fn outward(&self, id: u32) -> u32 {
-        if self.is_initial() {
-            return id;
-        }
-        let outside = |&&(_, start, count): &&(u32, u32, u32)| id >= start && id - start < count;
-        self.0
-            .iter()
-            .find(outside)
-            .map_or(OVERFLOW_ID, |&(inside, start, _)| inside + (id - start))
-    }
-
-    fn inward(&self, id: i64) -> Result<Option<u32>, Errno> {
-        match id as u32 {
-            u32::MAX => Ok(None),
-            id => self.to_outside(id).map(Some).ok_or(Errno::EINVAL),
-        }
-    }
-}
-
-/// The cache of the process's identity and its umask.
-pub struct Credentials {
-    ids: AtomicPtr<Ids>,
-    /// Every identity seen; kept for the process's life, as readers hold no count.
-    seen: Mutex<Vec<&'static Ids>>,
-    umask: AtomicU32,
-}
-
-const UNKNOWN: u32 = u32::MAX;
-
-impl Default for Credentials {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Credentials {
-    /// Nothing read yet.
-    pub const fn new() -> Credentials {
-        Credentials {
-            ids: AtomicPtr::new(std::ptr::null_mut()),
-            seen: Mutex::new(Vec::new()),
-            umask: AtomicU32::new(UNKNOWN),
-        }
-    }
-
-    /// The current identity; the first use and the first one after [`Credentials::invalidate`] read it.
-    pub fn ids(&self) -> &'static Ids {
-        let ids = self.ids.load(Ordering::Acquire);
-        if ids.is_null() {
-            return self.read();
-        }
-        // SAFETY: only leaked identities are stored.
-        unsafe { &*ids }
-    }
-
-    /// A call changed the ids.
-    pub fn invalidate(&self) {
-        self.ids.store(std::ptr::null_mut(), Ordering::Release);
-    }
-
-    #[cold]
-    fn read(&self) -> &'static Ids {
-        let now = current();
-        let mut seen = self.seen.lock().unwrap_or_else(|e| e.into_inner());
-        let ids = match seen.iter().find(|ids| ***ids == now) {
-            Some(known) => known,
-            None => {
-                let leaked: &'static Ids = Box::leak(Box::new(now));
-                seen.push(leaked);
-                leaked
-            }
-        };
-        self.ids
-            .store(std::ptr::from_ref(ids).cast_mut(), Ordering::Release);
-        ids
-    }
-
-    /// The file mode creation mask.
-    pub fn umask(&self) -> u32 {
-        match self.umask.load(Ordering::Relaxed) {
-            UNKNOWN => {
-                let mask = kernel_umask();
-                self.umask.store(mask, Ordering::Relaxed);
-                mask
-            }
-            mask => mask,
-        }
-    }
-
-    /// `umask(2)` succeeded with this mask.
-    pub fn set_umask(&self, mask: u32) {
-        self.umask.store(mask & 0o777, Ordering::Relaxed);
-    }
-
-    /// In a fork child: no other thread holds a lock any more.
-    pub fn forked(&self) {
-        self.invalidate();
-    }
-}
-
-/// The mask from `/proc/self/status` (it cannot be asked without being set); 022 without /proc.
-fn kernel_umask() -> u32 {
-    let mut buf = [0u8; 1024];
-    let text = read_file(c"/proc/self/status", &mut buf);
-    let umask = text
-        .split(|&b| b == b'\n')
-        .find_map(|l| l.strip_prefix(b"Umask:"));
-    umask
-        .and_then(|v| std::str::from_utf8(v.trim_ascii()).ok())
-        .and_then(|v| u32::from_str_radix(v, 8).ok())
-        .unwrap_or(0o022)
-}
-
-/// As much of a (small) file as fits; empty on any error.
-pub(crate) fn read_file<'a>(path: &std::ffi::CStr, buf: &'a mut [u8]) -> &'a [u8] {
-    // SAFETY: the path is a string, the buffer writable for its length.
-    unsafe {
-        let flags = libc::O_RDONLY | libc::O_CLOEXEC;
-        let Ok(fd) = call!(SYS_openat, libc::AT_FDCWD, path.as_ptr(), flags, 0) else {
-            return &[];
-        };
-        let mut len = 0;
-        while len < buf.len() {
-            match call!(SYS_read, fd, buf[len..].as_mut_ptr(), buf.len() - len) {
-                Ok(n) if n > 0 => len += n as usize,
-                _ => break,
-            }
-        }
-        let _ = call!(SYS_close, fd);
-        &buf[..len]
-    }
-}
-
-/// Reads the identity from the kernel.
-fn current() -> Ids {
-    let id = |nr| {
-        // SAFETY: no arguments.
-        unsafe { syscall(nr, [0; 6]) }.unwrap_or(0) as u32
-    };
-    let mut buf = vec![0u8; 4096];
-    let users = IdMap::parse(read_file(c"/proc/self/uid_map", &mut buf));
-    let group_ids = IdMap::parse(read_file(c"/proc/self/gid_map", &mut buf));
-    let (effective, permitted) = capabilities();
-    let initial = users.is_initial();
-    let (euid, ruid) = (id(libc::SYS_geteuid), id(libc::SYS_getuid));
-    let user = |id| users.to_outside(id).unwrap_or(OVERFLOW_ID);
-    let group = |id| group_ids.to_outside(id).unwrap_or(OVERFLOW_ID);
-    // access(2) checks with the capabilities of the real user: all permitted ones for root, else none
-    let real_caps = match () {
-        () if ruid == euid => effective,
-        () if ruid == 0 => permitted,
-        () => 0,
-    };
-    let who = |uid, gid, caps: u64| Who {
-        uid,
-        gid,
-        caps: if initial { caps } else { 0 },
-    };
-    Ids {
-        effective: who(user(euid), group(id(libc::SYS_getegid)), effective),
-        real: who(user(ruid), group(id(libc::SYS_getgid)), real_caps),
-        groups: supplementary().into_iter().map(group).collect(),
-        users,
-        group_ids,
-    }
-}
-
-fn supplementary() -> Vec<u32> {
-    // SAFETY: size 0 asks for the number; the buffer holds as many.
-    unsafe {
-        let n = call!(SYS_getgroups, 0, 0).unwrap_or(0) as usize;
-        let mut groups = vec![0u32; n];
-        let n = call!(SYS_getgroups, n, groups.as_mut_ptr()).unwrap_or(0) as usize;
-        groups.truncate(n);
-        groups
-    }
-}
-
-/// Effective and permitted capabilities (capget, version 3).
-fn capabilities() -> (u64, u64) {
-    let mut header = [0x2008_0522u32, 0];
-    let mut data = [0u32; 6];
-    // SAFETY: header and data have the sizes version 3 asks for.
-    let rc = unsafe { call!(SYS_capget, header.as_mut_ptr(), data.as_mut_ptr()) };
-    match rc {
-        Ok(_) => (
-            u64::from(data[0]) | u64::from(data[3]) << 32,
-            u64::from(data[1]) | u64::from(data[4]) << 32,
-        ),
-        Err(_) => (0, 0),
     }
 }
 
@@ -495,28 +279,17 @@ mod tests {
     }
 
     #[test]
-    fn ids_pass_through_a_user_namespace() {
-        let map =
-            IdMap::parse(b"         0       1000          1\n         1     100000      65536\n");
-        assert_eq!(map.to_outside(0), Some(1000));
-        assert_eq!(map.to_outside(5), Some(100_004));
-        assert_eq!(map.to_outside(70_000), None);
-        assert_eq!(map.outward(1000), 0);
-        assert_eq!(map.outward(100_000), 1);
-        assert_eq!(map.outward(7), OVERFLOW_ID);
-        assert!(IdMap::parse(b"0 0 4294967295\n").is_initial());
-    }
-
-    #[test]
-    fn the_identity_is_the_kernels() {
-        let c = Credentials::new();
-        // SAFETY: no arguments.
-        let euid = unsafe { call!(SYS_geteuid) }.unwrap() as u32;
-        assert_eq!(c.ids().owner().0, euid);
-        let first = std::ptr::from_ref(c.ids());
-        c.invalidate();
-        assert_eq!(std::ptr::from_ref(c.ids()), first);
-        let mask = c.umask();
-        assert_eq!(mask & !0o777, 0);
+    fn a_root_of_a_user_namespace_owns_what_it_can_name() {
+        let mut me = ids(1000, 1000, &[], 0x1f);
+        me.users = IdMap::parse(b"0 1000 1\n1 100000 100\n");
+        me.group_ids = IdMap::parse(b"0 1000 1\n");
+        assert!(me.check(file(0, 1000, 1000), READ, As::Effective).is_ok());
+        assert!(me
+            .check(file(0, 100_001, 1000), READ, As::Effective)
+            .is_ok());
+        assert!(me.check(file(0, 100_001, 5), READ, As::Effective).is_err());
+        assert!(me.check(file(0, 0, 0), READ, As::Effective).is_err());
+        assert!(me.owns(file(0, 100_001, 5)) && !me.owns(file(0, 0, 1000)));
+        assert!(!me.may_give_away(file(0, 0, 1000)) && !me.keeps_setid());
     }
 }

@@ -1,4 +1,5 @@
 //! What Linux keeps in `task_struct` and `files_struct`, for the part of the tree that is ours.
+use crate::credentials::Credentials;
 use crate::cwd::Cwd;
 use crate::dcache::{Dcache, DEFAULT_TTL_MS};
 use crate::fd::{Numbering, Table};
@@ -6,7 +7,6 @@ use crate::lock::Locks;
 use crate::mapping::Mappings;
 use crate::mount::MountTable;
 use crate::node::NodeIndex;
-use crate::permission::Credentials;
 use crate::Errno;
 use once_cell::sync::OnceCell;
 use std::time::Duration;
@@ -81,6 +81,6 @@ impl Process {
     /// After a fork, in the child (its lock image is new already).
     pub fn names_forked(&self) {
         self.cwd.forked();
-        self.credentials.invalidate();
+        self.credentials.forked();
     }
 }

@@ -20,7 +20,10 @@ use std::mem::MaybeUninit;
 pub fn after(p: &'static Process, op: OpId, a: [i64; 6], ret: i64) -> i64 {
     match op {
         op::umask => p.credentials.set_umask(a[0] as u32),
-        op::credentials if ret == 0 || is_setfs(ret) => p.credentials.invalidate(),
+        op::credentials if ret >= 0 => p.credentials.invalidate(),
+        op::unshare if ret == 0 && a[0] as i32 & libc::CLONE_NEWUSER != 0 => {
+            p.credentials.invalidate();
+        }
         op::fchdir if ret == 0 => p.cwd.left_by(p, None),
         op::chdir if ret == 0 => {
             let mut buffer = user::PathBuffer::new();
@@ -36,11 +39,6 @@ pub fn after(p: &'static Process, op: OpId, a: [i64; 6], ret: i64) -> i64 {
         return late(p, op, a, ret);
     }
     births::born(p, op, a, ret)
-}
-
-/// setfsuid(2) answers the old id.
-fn is_setfs(ret: i64) -> bool {
-    ret > 0
 }
 
 /// Where an operation has its paths: (index of the dirfd, index of the path, follows the last

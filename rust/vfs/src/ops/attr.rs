@@ -116,7 +116,7 @@ pub fn fchmodat2(p: &'static Process, a: [i64; 6]) -> Op<i64> {
     if !ids.owns(file) {
         return fail(Errno::EPERM);
     }
-    let mode = match ids.keeps_setgid(file.gid) {
+    let mode = match ids.keeps_setgid(file) {
         true => mode,
         false => mode & !libc::S_ISGID,
     };
@@ -155,7 +155,7 @@ pub fn fchownat(p: &'static Process, a: [i64; 6]) -> Op<i64> {
     let (ids, file) = (p.credentials.ids(), Mode::from(&attr));
     let (uid, gid) = (ids.user_in(a[2])?, ids.group_in(a[3])?);
     let same_owner = |uid| ids.owner().0 == file.uid && uid == file.uid;
-    if uid.is_some_and(|uid| !ids.may_give_away() && !same_owner(uid))
+    if uid.is_some_and(|uid| !ids.may_give_away(file) && !same_owner(uid))
         || gid.is_some_and(|gid| !ids.may_take_group(file, gid))
     {
         return fail(Errno::EPERM);
@@ -163,7 +163,7 @@ pub fn fchownat(p: &'static Process, a: [i64; 6]) -> Op<i64> {
     let mut kept = file.mode & 0o7777;
     if attr.kind() == Kind::File {
         kept &= !libc::S_ISUID;
-        if file.mode & libc::S_IXGRP != 0 || !ids.keeps_setgid(file.gid) {
+        if file.mode & libc::S_IXGRP != 0 || !ids.keeps_setgid(file) {
             kept &= !libc::S_ISGID;
         }
     }

@@ -5,11 +5,11 @@
 //! leaves word with the holders, the last of which removes the hidden name. What killed processes
 //! leave is removed by the next one that hides something and finds it without a holder. Without
 //! that table only this process's own open files are kept; the name then ends in its number.
+use crate::credentials::read_file;
 use crate::dirstream::HIDDEN;
 use crate::holders::{self, GONE};
 use crate::mount::Mount;
 use crate::node::{Gone, Node};
-use crate::permission::read_file;
 use crate::process::Process;
 use crate::{call, Errno};
 use dfs::{Attr, DirCursor, Filesystem, Kind, ObjectId};

@@ -241,7 +241,11 @@ impl Wish {
         let setgid = libc::S_ISGID | libc::S_IXGRP;
         if directory.mode & libc::S_ISGID != 0
             && mode & setgid == setgid
-            && !p.credentials.ids().keeps_setgid(owner.1)
+            && !p.credentials.ids().keeps_setgid(Mode {
+                mode,
+                uid: owner.0,
+                gid: owner.1,
+            })
         {
             mode &= !libc::S_ISGID;
         }
