@@ -211,6 +211,88 @@ static void of_descriptions(void)
 	CHECK_OK(close(b));
 }
 
+/* The process's own record lock and a description's are two owners. */
+static void of_both_kinds(void)
+{
+	char path[PATH_MAX];
+
+	t_into(path, "f");
+	t_put(path, "0123456789");
+	int fd = MUST(open(path, O_RDWR)), other = MUST(open(path, O_RDWR));
+	struct flock lock = area(F_WRLCK, 4, 4);
+
+	CHECK_OK(fcntl(fd, F_OFD_SETLK, &lock));
+	CHECK_ERRNO(fcntl(fd, F_SETLK, &lock), EAGAIN);
+	CHECK_ERRNO(fcntl(other, F_SETLK, &lock), EAGAIN);
+	lock = area(F_WRLCK, 0, 4);
+	CHECK_OK(fcntl(fd, F_SETLK, &lock));
+	CHECK_ERRNO(fcntl(fd, F_OFD_SETLK, &lock), EAGAIN);
+	/* A third owner's shadow would cost the process its lock. */
+	if (t_mount())
+		CHECK_ERRNO(fcntl(other, F_OFD_SETLK, &lock), ENOLCK);
+	else
+		CHECK_ERRNO(fcntl(other, F_OFD_SETLK, &lock), EAGAIN);
+	may(path, F_WRLCK, 0, 1, false);
+	may(path, F_WRLCK, 4, 1, false);
+	/* Any close of the file ends the former, not the latter. */
+	CHECK_OK(close(other));
+	may(path, F_WRLCK, 0, 1, true);
+	may(path, F_WRLCK, 4, 1, false);
+	CHECK_OK(close(fd));
+	may(path, F_WRLCK, 4, 1, true);
+}
+
+static void locks_both_ways(void *arg)
+{
+	struct flock lock = area(F_WRLCK, 8, 1);
+	int fd = *(int *)arg;
+
+	CHECK_OK(flock(fd, LOCK_EX | LOCK_NB));
+	CHECK_OK(fcntl(fd, F_OFD_SETLK, &lock));
+}
+
+/* A child shares the description, and so its locks, also with O_CLOEXEC. */
+static void of_a_shared_description(void)
+{
+	char path[PATH_MAX];
+
+	t_into(path, "f");
+	t_put(path, "0123456789");
+	int fd = MUST(open(path, O_RDWR | O_CLOEXEC));
+	int other = MUST(open(path, O_RDWR));
+	struct flock lock = area(F_WRLCK, 0, 1);
+
+	CHECK_OK(fcntl(other, F_OFD_SETLK, &lock));
+	CHECK_CHILD(locks_both_ways, &fd);
+	CHECK_ERRNO(flock(other, LOCK_SH | LOCK_NB), EWOULDBLOCK);
+	CHECK_OK(flock(fd, LOCK_EX | LOCK_NB));
+	lock = area(F_WRLCK, 8, 1);
+	CHECK_ERRNO(fcntl(other, F_OFD_SETLK, &lock), EAGAIN);
+	CHECK_OK(fcntl(fd, F_OFD_SETLK, &lock));
+	CHECK_OK(close(fd));
+	CHECK_OK(flock(other, LOCK_EX | LOCK_NB));
+	CHECK_OK(fcntl(other, F_OFD_SETLK, &lock));
+	CHECK_OK(close(other));
+}
+
+static void locks_a_directory(void *arg)
+{
+	CHECK_OK(flock(*(int *)arg, LOCK_EX | LOCK_NB));
+}
+
+static void of_a_shared_directory(void)
+{
+	int fd = MUST(open(t_dir, O_RDONLY | O_DIRECTORY));
+	int other = MUST(open(t_dir, O_RDONLY | O_DIRECTORY));
+
+	CHECK_CHILD(locks_a_directory, &fd);
+	CHECK_ERRNO(flock(other, LOCK_SH | LOCK_NB), EWOULDBLOCK);
+	CHECK_OK(flock(fd, LOCK_SH | LOCK_NB));
+	CHECK_OK(close(fd));
+	CHECK_OK(flock(other, LOCK_EX | LOCK_NB));
+	CHECK_OK(close(other));
+}
+
 static void whole_file(void)
 {
 	t_put(t_at("f"), "x");
@@ -282,4 +364,6 @@ static void lockf_form(void)
 
 T_MAIN(CASE(between_processes), CASE(asking), CASE(waiting), CASE(over_fork),
        CASE(from_the_end_and_backwards), CASE(of_descriptions),
-       CASE(whole_file), CASE(flock_between_processes), CASE(lockf_form))
+       CASE(of_both_kinds), CASE(of_a_shared_description),
+       CASE(of_a_shared_directory), CASE(whole_file),
+       CASE(flock_between_processes), CASE(lockf_form))

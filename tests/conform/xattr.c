@@ -150,5 +150,46 @@ static void many(void)
 	}
 }
 
+static void child_renames(void *arg)
+{
+	(void)arg;
+	MUST(rename(t_at("f"), t_at("d/g")));
+}
+
+/* A descriptor's attributes stay with the file when another process moves it. */
+static void moved_by_another(void)
+{
+	char got[64];
+
+	t_put(t_at("f"), "x");
+	MUST(mkdir(t_at("d"), 0755));
+	int fd = MUST(open(t_at("f"), O_RDWR));
+
+	MUST(fsetxattr(fd, "user.a", "1", 1, 0));
+	CHECK_CHILD(child_renames, NULL);
+	CHECK_EQ(flistxattr(fd, got, sizeof(got)), sizeof("user.a"));
+	CHECK_EQ(fgetxattr(fd, "user.a", got, sizeof(got)), 1);
+	CHECK_OK(fsetxattr(fd, "user.b", "2", 1, XATTR_CREATE));
+	CHECK_EQ(getxattr(t_at("d/g"), "user.b", got, sizeof(got)), 1);
+	CHECK_OK(close(fd));
+}
+
+static void changes_a_moved_file(void *arg)
+{
+	CHECK_OK(fchmod(*(int *)arg, 0600));
+}
+
+static void mode_of_a_moved_file(void)
+{
+	t_put(t_at("f"), "x");
+	MUST(mkdir(t_at("d"), 0755));
+	int fd = MUST(open(t_at("f"), O_RDWR));
+
+	CHECK_CHILD(child_renames, NULL);
+	CHECK_CHILD(changes_a_moved_file, &fd);
+	CHECK_EQ(t_mode(t_at("d/g")) & 0777, 0600);
+	CHECK_OK(close(fd));
+}
+
 T_MAIN(CASE(roundtrip), CASE(flags), CASE(listing), CASE(errors), CASE(links),
-       CASE(many))
+       CASE(many), CASE(moved_by_another), CASE(mode_of_a_moved_file))

@@ -227,7 +227,19 @@ impl Node {
             return Ok(());
         }
         drop(place);
-        self.object.set_attr(set)
+        self.by_entry(|object| object.set_attr(set))
+    }
+
+    /// Makes a call for which libdfs looks the entry up by its directory and name: once more where
+    /// another process of this node has moved it.
+    pub fn by_entry<T>(&self, call: impl Fn(&Object) -> Result<T, Errno>) -> Result<T, Errno> {
+        match call(&self.object) {
+            Err(Errno::ESTALE) => {
+                self.find_again()?;
+                call(&self.object)
+            }
+            answer => answer,
+        }
     }
 
     /// What DFS does not know of an attribute record of this node.

@@ -2,10 +2,10 @@
 //! layer through pthread_atfork; a child made behind its back is recognised at its first change
 //! of the table. The allocator's own locks are the entry layer's.
 //!
-//! Order: prepare takes the child's references on every open file description and gives those
-//! that an exec may pass on their flock(2) owner, so that parent and child share it, then waits for
-//! every change of a table to end; the child's token in the table of open objects is taken, too. The child begins a new lock image, tells DAOS, and forgets what
-//! belongs to its parent.
+//! Order: prepare takes the child's references on every open file description and gives them
+//! their lock owners, so that parent and child share those, then waits for every change of a table
+//! to end; the child's token in the table of open objects is taken, too. The child begins a new
+//! lock image, tells DAOS, and forgets what belongs to its parent.
 use super::{identity, overlay};
 use crate::holders;
 use crate::process::Process;
@@ -60,14 +60,20 @@ pub(super) fn unannounced_child() {
     p.fds.fork_unprepared();
 }
 
+/// Each lock owner costs a descriptor: of this many open files all share theirs with a child, of
+/// more only those that stay open over an exec.
+const SHARED_MOST: u32 = 256;
+
 /// flock(2) belongs to the description: where a child will go on with it, the kernel's owner of
 /// the lock has to exist before the fork.
 fn share_descriptions(p: &'static Process) {
+    let mut count = 0;
     p.fds.each(&mut |fd, file| {
+        count += 1;
         // SAFETY: no memory involved.
-        let flags = unsafe { crate::call!(SYS_fcntl, fd, libc::F_GETFD) };
-        if flags == Ok(0) && file.node.kind == dfs::Kind::File {
-            file.locks.share();
+        let stays = || unsafe { crate::call!(SYS_fcntl, fd, libc::F_GETFD) } == Ok(0);
+        if count <= SHARED_MOST || stays() {
+            p.locks.share(file);
         }
     });
 }

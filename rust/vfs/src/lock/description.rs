@@ -6,6 +6,11 @@ use crate::gate::Guarded;
 use crate::node::Node;
 use crate::ownfd::OwnFd;
 use crate::{rundir, Errno};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A process that has never asked for an `F_OFD_SETLK` lock shares no owners of such with its
+/// children: they would cost each fork a file for every open one.
+static RECORDS: AtomicBool = AtomicBool::new(false);
 
 /// Which locks of a description have an owner in the kernel.
 #[derive(Default)]
@@ -40,6 +45,7 @@ impl Description {
 
     /// The description of the shadow file that owns `F_OFD_SETLK` locks. `ENOLCK` without one.
     pub(super) fn record_owner(&self, node: &Node) -> Result<i32, Errno> {
+        RECORDS.store(true, Ordering::Relaxed);
         let mut owners = self.0.lock();
         if owners.record.is_none() {
             rundir::subdirectory("locks").map_err(none)?;
@@ -49,9 +55,12 @@ impl Description {
         owners.record.as_ref().map(OwnFd::raw).ok_or(Errno::ENOLCK)
     }
 
-    /// Makes the flock owner exist, so that a child about to be born shares it.
-    pub fn share(&self) {
+    /// Makes the owner of flock exist, and where `record` allows it that of record locks.
+    pub(super) fn share(&self, node: &Node, record: bool) {
         let _ = self.flock_owner();
+        if record && RECORDS.load(Ordering::Relaxed) {
+            let _ = self.record_owner(node);
+        }
     }
 
     /// Numbers of the owners (flock, record), -1 where there is none: for an exec.

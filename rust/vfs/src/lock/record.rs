@@ -85,6 +85,11 @@ impl Locks {
         self.appends.enter(node)
     }
 
+    /// Makes the lock owners of an open file exist, so that a child about to be born shares them.
+    pub fn share(&self, file: &OpenFile) {
+        file.locks.share(&file.node, !self.holds(&file.node));
+    }
+
     /// In a fork child: record locks are the parent's.
     pub fn forked(&self) {
         self.shadows.lock().clear();

@@ -18,10 +18,11 @@ fn elsewhere(numbers: [i64; 2], path: &CStr, flags: i32, rest: [i64; 4]) -> Op<i
     outside::path(nr, path, 0, [0, b, c, d, e, 0])
 }
 
-fn object(located: &Located) -> Op<&Object> {
+/// Makes a call on what was found.
+fn on<T>(located: &Located, call: impl Fn(&Object) -> Result<T, Errno>) -> Op<T> {
     match located {
-        Located::Entry(entry) => Ok(&entry.object),
-        Located::Node(node) => Ok(&node.object),
+        Located::Entry(entry) => Ok(call(&entry.object)?),
+        Located::Node(node) => Ok(node.by_entry(call)?),
         _ => fail(Errno::ENOENT),
     }
 }
@@ -101,7 +102,8 @@ pub fn getxattrat(p: &'static Process, a: [i64; 6]) -> Op<i64> {
     }
     let name = name(a[2])?;
     allowed(p, &located, &name, READ)?;
-    give(&object(&located)?.get_xattr(&name)?, a[3], a[4] as usize)
+    let value = on(&located, |object| object.get_xattr(&name))?;
+    give(&value, a[3], a[4] as usize)
 }
 
 /// `setxattrat(dirfd, path, name, value, size, flags)`: both kinds of flags in one word.
@@ -132,7 +134,7 @@ pub fn setxattrat(p: &'static Process, a: [i64; 6]) -> Op<i64> {
         size => unsafe { std::slice::from_raw_parts(a[3] as usize as *const u8, size) },
     };
     allowed(p, &located, &name, WRITE)?;
-    object(&located)?.set_xattr(&name, value, how)?;
+    on(&located, |object| object.set_xattr(&name, value, how))?;
     Ok(0)
 }
 
@@ -144,7 +146,7 @@ pub fn listxattrat(p: &'static Process, a: [i64; 6]) -> Op<i64> {
         let numbers = [libc::SYS_listxattr, libc::SYS_llistxattr];
         return elsewhere(numbers, &path, flags, [a[2], a[3], 0, 0]);
     }
-    let all = object(&located)?.list_xattr()?;
+    let all = on(&located, Object::list_xattr)?;
     let mut shown = Vec::with_capacity(all.len());
     for name in all.split_inclusive(|&b| b == 0) {
         if name.starts_with(PREFIX) {
@@ -164,6 +166,6 @@ pub fn removexattrat(p: &'static Process, a: [i64; 6]) -> Op<i64> {
     }
     let name = name(a[2])?;
     allowed(p, &located, &name, WRITE)?;
-    object(&located)?.remove_xattr(&name)?;
+    on(&located, |object| object.remove_xattr(&name))?;
     Ok(0)
 }
