@@ -1,4 +1,4 @@
-"""history: random operations of two processes, replayed on a kernel directory."""
+"""history: random operations of several processes, replayed on a kernel directory."""
 
 import difflib
 import os
@@ -7,23 +7,39 @@ from . import apps, base, mount, programs
 
 # Seeds that once found something stay at the head of the list.
 SEEDS = list(range(1, 9))
+LONG_SEEDS = 1000
 STEPS = 400
-# apart: the two share only files that keep their names; together: everything.
+# apart: they share only files that keep their names; together: everything.
 WAYS = ["apart", "together"]
+PARTS = ["draw.c", "lead.c", "record.c", "work.c"]
+
+
+class Programs:
+    """The history, the program without the library between two of it, and the independent reader."""
+
+    def __init__(self):
+        home = os.path.join(base.TESTS, "history")
+        parts = [os.path.join(home, part) for part in PARTS]
+        made = [
+            programs.compile_one(os.path.join(home, "history.c"), parts),
+            programs.compile_one(os.path.join(home, "launcher.c"), ["-static"]),
+            programs.compile_one(os.path.join(home, "reader.c"), [os.path.join(home, "record.c")]),
+        ]
+        self.history, self.launcher, self.reader = (path for path, _ in made)
+        self.error = "".join(error for _, error in made)
 
 
 def tests(context):
-    source = os.path.join(base.TESTS, "history", "history.c")
-    seeds = SEEDS if not context.args.long else list(range(1, 201))
-    for way, seed in [(way, seed) for way in WAYS for seed in seeds]:
+    seeds = SEEDS if not context.args.long else list(range(1, LONG_SEEDS + 1))
+    for way, seed in [(way, seed) for seed in seeds for way in WAYS]:
         for who in context.identities:
 
             def run(test, way=way, seed=seed, who=who):
                 if context.unbuilt:
                     return test.failed(context.unbuilt)
                 with context.lock:
-                    binary, error = programs.compile_one(source)
-                return test.failed(error) if error else attempt(test, context, binary, [way, str(seed)], who)
+                    made = Programs()
+                return test.failed(made.error) if made.error else attempt(test, context, made, [way, str(seed)], who)
 
             yield base.Test("history", f"{who.name}/{way}-{seed}", run)
 
@@ -38,35 +54,44 @@ def _first_difference(want, got):
     return f"{len(want)} lines became {len(got)}: {(want + [''])[min(len(want), len(got)) - 1]}"
 
 
-def attempt(test, context, binary, history, who):
+def _differ(want, got, name):
+    if want == got:
+        return ""
+    lines = difflib.unified_diff(want.decode().splitlines(), got.decode(errors="replace").splitlines(), "kernel", name, lineterm="")
+    return "\n".join(list(lines)[:30])
+
+
+def attempt(test, context, made, history, who):
     directory = context.scratch.directory(who)
     work = os.path.join(directory, "k")
     words = history + [str(STEPS if not context.args.long else 4 * STEPS)]
     tree = apps.interpreter(os.path.join(base.TESTS, "apps", "tree.py")) + [os.path.join(base.TESTS, "apps", "tree.py")]
-    plain = base.run([binary, work, *words], who)
+    plain = base.run([made.history, work, *words], who, base.clean_env(HISTORY_LAUNCHER=made.launcher), timeout=120)
     if plain.status != 0:
         return test.failed(f"on the kernel: {plain.says()}")
-    checked = base.run([binary, work, "check"], who)
-    if checked.status != 0:
-        return test.failed(f"on the kernel: {checked.says()}")
+    for command in ([made.history, work, "check"], [made.reader, "kernel", work]):
+        checked = base.run(command, who)
+        if checked.status != 0:
+            return test.failed(f"on the kernel: {checked.says()}")
+    read = checked.out
     want = base.run(tree + [work], who)
     place = mount.Mount(context.products, who, directory)
     error = place.create()
     if error:
         return test.failed(error)
     target = f"{base.MOUNT}/x"
-    ours = place.run([binary, target, *words])
+    ours = place.run([made.history, target, *words], timeout=240, HISTORY_LAUNCHER=made.launcher)
     if ours.out != plain.out or ours.status != 0:
         text = _first_difference(plain.out.decode(errors="replace"), ours.out.decode(errors="replace"))
         return test.failed(f"{text}\n{ours.err.decode(errors='replace')[-500:]}")
-    checked = place.run([binary, target, "check"])
-    got = place.run(tree + [target])
     problems = []
-    if checked.status != 0:
-        problems.append(checked.says())
-    if got.out != want.out:
-        lines = difflib.unified_diff(want.out.decode().splitlines(), got.out.decode(errors="replace").splitlines(), "kernel", "mount", lineterm="")
-        problems.append("\n".join(list(lines)[:30]))
-    problems += [place.leaks()] if place.leaks() else []
+    for word in ("check", "sweep"):
+        checked = place.run([made.history, target, word])
+        if checked.status != 0:
+            problems.append(checked.says())
+    problems.append(_differ(want.out, place.run(tree + [target]).out, "mount"))
+    bare = base.run([made.reader, "dfs", "/x"], who, place.bare_env())
+    problems.append(_differ(read, bare.out, "bare DFS") if bare.status == 0 else f"by bare DFS: {bare.says()}")
+    problems = [problem for problem in problems + [place.leaks()] if problem]
     context.scratch.drop(directory)
     return test.failed("\n".join(problems)) if problems else test.passed()

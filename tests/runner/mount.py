@@ -84,6 +84,13 @@ class Mount:
             **more,
         )
 
+    def bare_env(self, **more):
+        """For programs that make DFS calls themselves: no library, the same store."""
+        env = self.preload_env(**more)
+        for name in ("LD_PRELOAD", "D_IL_MOUNT_POINT"):
+            del env[name]
+        return env
+
     def run(self, argv, timeout=60, **env):
         return base.run(self.command(argv), self.identity, self.env(**env), self.cwd, timeout)
 

@@ -20,12 +20,13 @@ def _stale(binary, sources):
 
 
 def compile_one(source, extra=(), name=None, compiler="gcc"):
-    """One program; answers (path, error text)."""
+    """One program, of this source and those among `extra`; answers (path, error text)."""
     directory = os.path.join(OUT, os.path.basename(os.path.dirname(source)))
     os.makedirs(directory, exist_ok=True)
     binary = os.path.join(directory, name or os.path.splitext(os.path.basename(source))[0])
-    headers = glob.glob(os.path.join(base.TESTS, "conform", "*.h"))
-    if not _stale(binary, [source] + headers):
+    sources = [word for word in extra if word.endswith(".c")]
+    headers = glob.glob(os.path.join(base.TESTS, "conform", "*.h")) + glob.glob(os.path.join(os.path.dirname(source), "*.h"))
+    if not _stale(binary, [source] + sources + headers):
         return binary, ""
     include = ["-I", os.path.join(base.TESTS, "conform")]
     command = [compiler, *FLAGS, *WARNINGS, *include, "-o", binary, source, *extra, "-pthread", "-ldl"]
