@@ -8,7 +8,7 @@ from . import base
 
 def missing():
     """What the build has not produced yet, in words; empty when all is there."""
-    wanted = ["pil4dfs", "pil4dfs-embedded", "libpil4dfs.so.0", "embedded/libdaos.so.2"]
+    wanted = ["pil4dfs", "pil4dfs-embedded", "pil4dfs-dfuse", "libpil4dfs.so.0", "embedded/libdaos.so.2"]
     gone = [name for name in wanted if not os.path.exists(os.path.join(base.BUILD, name))]
     return f"not built yet: {', '.join(gone)} (in {base.BUILD})" if gone else ""
 
@@ -26,7 +26,7 @@ class Products:
         for name in os.listdir(base.BUILD):
             if name == "embedded":
                 shutil.copytree(os.path.join(base.BUILD, name), os.path.join(self.top, name), symlinks=True)
-            elif name in ("pil4dfs", "pil4dfs-embedded") or (
+            elif name in ("pil4dfs", "pil4dfs-embedded", "pil4dfs-dfuse") or (
                 name.startswith("libpil4dfs.so") and not name.endswith(".p")
             ):
                 shutil.copy2(os.path.join(base.BUILD, name), self.top, follow_symlinks=False)

@@ -5,7 +5,7 @@ import fnmatch
 import glob
 import os
 
-from . import apps, bad, base, bypass, conform, entry, fault, history, lint, rust, transparency
+from . import apps, bad, base, bypass, conform, dfuse, entry, fault, history, lint, rust, transparency
 
 
 @dataclasses.dataclass
@@ -41,4 +41,5 @@ ALL = [
     Suite("bypass", bypass.tests),
     Suite("fault", fault.tests),
     Suite("bad", bad.tests),
+    Suite("dfuse", dfuse.tests, needs_programs=True),
 ]

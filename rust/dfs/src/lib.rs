@@ -10,6 +10,7 @@
 mod attr;
 mod client;
 mod connect;
+mod container;
 mod directory;
 mod entry;
 mod entry_point;
@@ -23,6 +24,7 @@ mod handles;
 mod mount;
 mod name;
 mod object;
+mod pool;
 mod rename;
 #[cfg(test)]
 mod stub;
@@ -30,6 +32,7 @@ mod xattr;
 
 pub use attr::{Attr, Kind, ObjectId, SetAttr, SetTime};
 pub use client::Client;
+pub use container::Uuids;
 pub use directory::DirCursor;
 pub use entry::Create;
 pub use entry_point::EntryPoint;
@@ -37,4 +40,5 @@ pub use errno::{Errno, Result};
 pub use filesystem::{Filesystem, Space};
 pub use handles::Handles;
 pub use object::{Access, Object};
+pub use pool::{uuid_text, Listed, Pool};
 pub use xattr::XattrFlags;

@@ -1,0 +1,112 @@
+//! Opening, reading, writing and closing.
+use crate::cache::Data;
+use crate::hidden;
+use crate::inode::{Body, Inode, Named};
+use crate::locked;
+use crate::server::Server;
+use dfs::{Errno, Kind, Result};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What the kernel does with the pages of a file just opened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Pages {
+    /// None are made: every read and write comes to us.
+    None,
+    /// Those of earlier opens are dropped.
+    Fresh,
+    /// Those of earlier opens are good.
+    Keep,
+}
+
+impl Server {
+    /// `open(2)` of a file the kernel has looked up and may open. `ENOENT` if it was removed since.
+    pub fn open(&self, inode: Arc<Inode>, writable: bool) -> Result<(u64, Pages)> {
+        if writable {
+            self.may_change()?;
+        }
+        let pages = {
+            let mut state = locked(&inode.state);
+            if state.named == Named::Gone {
+                return Err(Errno::ENOENT);
+            }
+            let pages = pages(&inode, state.opens, state.closed);
+            state.opens += 1;
+            pages
+        };
+        Ok((self.files.add(inode, writable), pages))
+    }
+
+    /// The last reference to an open file is gone.
+    pub fn release(&self, fh: u64) {
+        let Some(file) = self.files.remove(fh) else {
+            return;
+        };
+        let mut state = locked(&file.inode.state);
+        state.opens = state.opens.saturating_sub(1);
+        state.closed = Some(Instant::now());
+        if state.opens > 0 || state.named != Named::Hidden {
+            return;
+        }
+        if let Body::Object(container, oid) = &file.inode.body {
+            hidden::destroy(container, *oid);
+        }
+        state.named = Named::Gone;
+    }
+
+    /// Reads into `buf`; short at the end of file.
+    pub fn read(&self, fh: u64, offset: u64, buf: &mut [u8]) -> Result<usize> {
+        let file = self.file(fh)?;
+        let (_, object) = file.inode.object()?;
+        object.read_bytes(buf, offset)
+    }
+
+    /// Writes all or fails.
+    pub fn write(&self, fh: u64, offset: u64, data: &[u8]) -> Result<()> {
+        let file = self.file(fh)?;
+        if !file.writable {
+            return Err(Errno::EBADF);
+        }
+        let (_, object) = file.inode.object()?;
+        object.write_bytes(data, offset)
+    }
+
+    /// `fallocate(2)`, as the library answers it: nothing is reserved, holes are punched.
+    pub fn fallocate(&self, fh: u64, offset: u64, len: u64, mode: i32) -> Result<()> {
+        const KEEP: i32 = libc::FALLOC_FL_KEEP_SIZE;
+        let file = self.file(fh)?;
+        if file.inode.kind != Kind::File || !file.writable {
+            return Err(Errno::EBADF);
+        }
+        let (_, object) = file.inode.object()?;
+        let size = object.size()?;
+        let end = offset.checked_add(len).ok_or(Errno::EFBIG)?;
+        let punches = match mode & !KEEP {
+            0 => false,
+            libc::FALLOC_FL_PUNCH_HOLE if mode & KEEP != 0 => true,
+            libc::FALLOC_FL_ZERO_RANGE => true,
+            _ => return Err(Errno(libc::EOPNOTSUPP)),
+        };
+        if mode & KEEP == 0 && end > size {
+            object.truncate(end)?;
+        }
+        match punches && offset < end.min(size) {
+            true => object.punch_hole(offset, end.min(size) - offset),
+            false => Ok(()),
+        }
+    }
+}
+
+fn pages(inode: &Inode, opens: u32, closed: Option<Instant>) -> Pages {
+    if inode.is_bypassed() {
+        return Pages::None;
+    }
+    match inode.times().data {
+        Data::Off => Pages::None,
+        Data::For(_) if opens > 0 => Pages::Keep,
+        Data::For(time) => match closed {
+            Some(closed) if closed.elapsed() < time => Pages::Keep,
+            _ => Pages::Fresh,
+        },
+    }
+}

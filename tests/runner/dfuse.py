@@ -1,0 +1,61 @@
+"""dfuse: our FUSE server, and the library beside it. Each case runs in a mount name space of its own."""
+
+import os
+import subprocess
+import sys
+
+from . import base
+
+CASE = os.path.join(base.TESTS, "dfuse", "case.py")
+sys.path.insert(0, os.path.dirname(CASE))
+import cases  # noqa: E402
+
+# The conformance programs that also judge the server; each kernel path of a family.
+FAMILIES = [
+    "access", "append", "chmod", "chown", "creat", "dup", "fallocate", "fork", "getdents", "lseek",
+    "mkdir", "mmap", "open_flags", "permission", "pread_pwrite", "read_write", "readdir", "rename", "rename_open",
+    "renameat2", "rmdir", "stat", "stdio", "symlink", "symlink_walk", "truncate", "unlink", "utimens", "xattr",
+]
+
+
+def obstacle():
+    """Why nothing can be mounted here; empty if it can."""
+    if os.geteuid() != 0:
+        return "needs root for mounts of type fuse.daos"
+    if not os.path.exists("/dev/fuse"):
+        return "no /dev/fuse"
+    probe = subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False)
+    return "" if probe.returncode == 0 else "no right to make mount name spaces"
+
+
+def tests(context):
+    """Every case of tests/dfuse/cases.py, and the families with and without caching."""
+    why = obstacle()
+    who = context.identities[0]
+
+    def case(name, words=(), timeout=90):
+        def run(test):
+            if context.unbuilt:
+                return test.failed(context.unbuilt)
+            if why:
+                return test.skipped(why)
+            directory = context.scratch.directory(who)
+            command = ["unshare", "-m", "--propagation", "private", sys.executable, CASE, name,
+                       context.products.top, directory, *words]
+            outcome = base.run(command, who, timeout=timeout)
+            context.scratch.drop(directory)
+            if outcome.status == 0 and not outcome.timed_out:
+                return test.passed()
+            return test.skipped(outcome.says(500)) if outcome.status == 77 else test.failed(outcome.says())
+        return run
+
+    for name in cases.ALL:
+        if name != "conform":
+            yield base.Test("dfuse", f"{who.name}/{name}", case(name))
+    for mode in ("uncached", "cached"):
+        programs = [context.conform[family] for family in FAMILIES]
+        wrong = next((error for _, error in programs if error), "")
+        words = [mode, *[binary for binary, _ in programs]]
+        run = case("conform", words, 300)
+        yield base.Test("dfuse", f"{who.name}/conform-{mode}",
+                        run if not wrong else lambda test, wrong=wrong: test.failed(wrong))
