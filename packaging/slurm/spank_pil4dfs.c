@@ -39,7 +39,8 @@ static bool mount_of(const char *text)
 	const char *at = strchr(text, '@');
 	const char *colon = memchr(text, ':', at ? at - text : 0);
 
-	return colon && at[1] == '/' && part(pool, sizeof(pool), text, colon - text) &&
+	return colon && at[1] == '/' &&
+	       part(pool, sizeof(pool), text, colon - text) &&
 	       part(container, sizeof(container), colon + 1, at - colon - 1) &&
 	       part(directory, sizeof(directory), at + 1, strlen(at + 1));
 }
@@ -71,7 +72,8 @@ int slurm_spank_init(spank_t spank, int ac, char **av)
 		if (!strncmp(av[i], "lib=", 4))
 			library = av[i] + 4;
 		else
-			slurm_error("spank_pil4dfs: unknown argument %s", av[i]);
+			slurm_error("spank_pil4dfs: unknown argument %s",
+				    av[i]);
 	}
 	return spank_option_register(spank, &option);
 }
@@ -81,7 +83,9 @@ static int preload(spank_t spank)
 {
 	char old[8192], value[sizeof(old) + sizeof(directory)];
 
-	if (spank_getenv(spank, "LD_PRELOAD", old, sizeof(old)) != ESPANK_SUCCESS || !*old)
+	if (spank_getenv(spank, "LD_PRELOAD", old, sizeof(old)) !=
+		    ESPANK_SUCCESS ||
+	    !*old)
 		return spank_setenv(spank, "LD_PRELOAD", library, 1);
 	if (strstr(old, library))
 		return ESPANK_SUCCESS;
@@ -95,9 +99,12 @@ int slurm_spank_task_init(spank_t spank, int ac, char **av)
 	(void)av;
 	if (!asked)
 		return ESPANK_SUCCESS;
-	if (*pool && (spank_setenv(spank, "D_IL_POOL", pool, 1) != ESPANK_SUCCESS ||
-		      spank_setenv(spank, "D_IL_CONTAINER", container, 1) != ESPANK_SUCCESS ||
-		      spank_setenv(spank, "D_IL_MOUNT_POINT", directory, 1) != ESPANK_SUCCESS))
+	if (*pool &&
+	    (spank_setenv(spank, "D_IL_POOL", pool, 1) != ESPANK_SUCCESS ||
+	     spank_setenv(spank, "D_IL_CONTAINER", container, 1) !=
+		     ESPANK_SUCCESS ||
+	     spank_setenv(spank, "D_IL_MOUNT_POINT", directory, 1) !=
+		     ESPANK_SUCCESS))
 		return ESPANK_ENV_NOEXIST;
 	return preload(spank);
 }

@@ -5,7 +5,21 @@ import fnmatch
 import glob
 import os
 
-from . import apps, bad, base, bypass, conform, dfuse, entry, fault, history, lint, rust, transparency
+from . import (
+    apps,
+    bad,
+    base,
+    bypass,
+    conform,
+    dfuse,
+    entry,
+    fault,
+    history,
+    lint,
+    packages,
+    rust,
+    transparency,
+)
 
 
 @dataclasses.dataclass
@@ -42,4 +56,5 @@ ALL = [
     Suite("fault", fault.tests),
     Suite("bad", bad.tests),
     Suite("dfuse", dfuse.tests, needs_programs=True),
+    Suite("packages", packages.tests, needs_build=False),
 ]
