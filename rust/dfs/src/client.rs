@@ -1,7 +1,7 @@
 //! A started libdaos. Created once a process; after fork the child's first use re-attaches
 //! (`daos_reinit`), which is why every path to the function table goes through [`Client::api`].
 //! No lock is held here: a child may inherit this state from any instant of its parent.
-use crate::environment::{Pair, Variable};
+use crate::environment::{Overlay, Pair, Variable};
 use crate::footprint::Footprint;
 use crate::{Errno, Result};
 use daos_sys::Api;
@@ -128,11 +128,7 @@ impl Client {
             .daos_reinit
             .or(self.api.daos_eq_lib_reset_after_fork);
         let reinit = reinit.ok_or(Errno::EIO)?;
-        let _settings: Vec<Variable<'_>> = self
-            .settings
-            .iter()
-            .map(|(name, value)| Variable::set(name, value))
-            .collect();
+        let _settings = Overlay::show(&self.settings);
         // SAFETY: called in a fork child, once, as both functions require.
         match unsafe { reinit() } {
             0 => Ok(()),

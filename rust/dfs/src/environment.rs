@@ -8,6 +8,8 @@ use std::ffi::{c_char, c_int, c_void, CStr, CString};
 pub(crate) struct Variable<'a> {
     name: &'a CStr,
     undo: Undo,
+    /// Only in the program's own environment, not in libc's.
+    own: bool,
 }
 
 enum Undo {
@@ -35,13 +37,27 @@ impl<'a> Variable<'a> {
                 unsafe { Editor::of_program().set(name, value) };
             }
         }
-        Variable { name, undo }
+        let own = false;
+        Variable { name, undo, own }
+    }
+
+    /// Sets it where the program keeps an environment of its own, and nowhere else.
+    fn set_own(name: &'a CStr, value: &CStr) -> Variable<'a> {
+        let undo = match value_of(name) {
+            None => Undo::Unset,
+            Some(_) => Undo::Empty,
+        };
+        // SAFETY: see the contract of `Client::start_logging`.
+        unsafe { Editor::of_program().set(name, value) };
+        let own = true;
+        Variable { name, undo, own }
     }
 }
 
 impl Drop for Variable<'_> {
     fn drop(&mut self) {
-        for editor in [Editor::of_libc(), Editor::of_program()] {
+        let libc = (!self.own).then(Editor::of_libc);
+        for editor in libc.into_iter().chain([Editor::of_program()]) {
             // SAFETY: see the contract of `Client::start_logging`.
             unsafe {
                 match self.undo {
@@ -79,7 +95,63 @@ const KNOWN: &[&CStr] = &[
 ];
 
 extern "C" {
-    static environ: *const *const c_char;
+    static mut environ: *const *const c_char;
+}
+
+/// Settings that getenv shows for the time of one call, in a fork child: there setenv(3) may wait
+/// for ever, because libc's lock stays with a thread that the child does not have. `environ` is
+/// turned to a longer list and back. What is set already stays.
+pub(crate) struct Overlay<'a> {
+    before: *const *const c_char,
+    shown: *const *const c_char,
+    /// For a program with an environment of its own, which `environ` does not change.
+    own: Vec<Variable<'a>>,
+}
+
+impl<'a> Overlay<'a> {
+    pub(crate) fn show(settings: &'a [Pair]) -> Overlay<'a> {
+        // SAFETY: a word that libc and the program change as a whole.
+        let before = unsafe { environ };
+        let missing = |(name, _): &&Pair| value_of(name).is_none_or(|old| old.is_empty());
+        let added: Vec<&Pair> = settings.iter().filter(missing).collect();
+        let mut list: Vec<*const c_char> = Vec::new();
+        for (name, value) in &added {
+            let text = [name.as_bytes(), b"=", value.as_bytes()].concat();
+            list.extend(CString::new(text).map(|entry| entry.into_raw().cast_const()));
+        }
+        // SAFETY: null or a list of strings that ends with null.
+        unsafe {
+            let mut place = before;
+            while !place.is_null() && !(*place).is_null() {
+                list.push(*place);
+                place = place.add(1);
+            }
+        }
+        list.push(std::ptr::null());
+        // Left for good, as setenv does: another thread may be reading it. Once a fork child.
+        let shown = list.leak().as_ptr();
+        // SAFETY: as above; the list is complete.
+        unsafe { environ = shown };
+        let hidden = added
+            .iter()
+            .filter(|(name, value)| value_of(name).as_ref() != Some(value));
+        let own = hidden
+            .map(|(name, value)| Variable::set_own(name, value))
+            .collect();
+        Overlay { before, shown, own }
+    }
+}
+
+impl Drop for Overlay<'_> {
+    fn drop(&mut self) {
+        self.own.clear();
+        // SAFETY: as in `show`. Whoever changed it meanwhile has made a copy, which stays.
+        unsafe {
+            if environ == self.shown {
+                environ = self.before;
+            }
+        }
+    }
 }
 
 /// A name and its value.
