@@ -18,6 +18,7 @@ from . import (
     lint,
     packages,
     rust,
+    slurm,
     transparency,
 )
 
@@ -57,4 +58,5 @@ ALL = [
     Suite("bad", bad.tests),
     Suite("dfuse", dfuse.tests, needs_programs=True),
     Suite("packages", packages.tests, needs_build=False),
+    Suite("slurm", slurm.tests),
 ]
