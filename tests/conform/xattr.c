@@ -174,6 +174,28 @@ static void moved_by_another(void)
 	CHECK_OK(close(fd));
 }
 
+static void child_unlinks(void *arg)
+{
+	(void)arg;
+	MUST(unlink(t_at("f")));
+}
+
+static void unlinked_by_another(void)
+{
+	char got[64];
+
+	t_put(t_at("f"), "x");
+	int fd = MUST(open(t_at("f"), O_RDWR));
+
+	MUST(fsetxattr(fd, "user.a", "1", 1, 0));
+	CHECK_CHILD(child_unlinks, NULL);
+	CHECK_EQ(flistxattr(fd, got, sizeof(got)), sizeof("user.a"));
+	CHECK_EQ(fgetxattr(fd, "user.a", got, sizeof(got)), 1);
+	CHECK_OK(fsetxattr(fd, "user.b", "2", 1, XATTR_CREATE));
+	CHECK_EQ(fgetxattr(fd, "user.b", got, sizeof(got)), 1);
+	CHECK_OK(close(fd));
+}
+
 static void changes_a_moved_file(void *arg)
 {
 	CHECK_OK(fchmod(*(int *)arg, 0600));
@@ -192,4 +214,5 @@ static void mode_of_a_moved_file(void)
 }
 
 T_MAIN(CASE(roundtrip), CASE(flags), CASE(listing), CASE(errors), CASE(links),
-       CASE(many), CASE(moved_by_another), CASE(mode_of_a_moved_file))
+       CASE(many), CASE(moved_by_another), CASE(unlinked_by_another),
+       CASE(mode_of_a_moved_file))

@@ -111,13 +111,18 @@ pub fn object_changed(oid: ObjectId) {
     }
 }
 
-/// Records that an object now is at `path`. Paths too long for a record are not recorded.
+/// The count of all moves.
+pub fn moves() -> u64 {
+    board().map_or(0, |b| b.moved.load(Ordering::Acquire))
+}
+
+/// Records that an object now is at `path`. Paths too long for a record are counted only.
 pub fn moved(oid: ObjectId, path: &[u8]) {
     let Some(b) = board() else { return };
+    let number = b.moved.fetch_add(1, Ordering::AcqRel) + 1;
     if path.len() > PATH {
         return;
     }
-    let number = b.moved.fetch_add(1, Ordering::AcqRel) + 1;
     let record = &b.moves[number as usize % MOVES];
     record.number.store(0, Ordering::Relaxed);
     fence(Ordering::Release);

@@ -11,6 +11,7 @@ use crate::node::Node;
 use crate::ownfd::{self, OwnFd};
 use crate::process::Process;
 use crate::resolve::{self, Follow, Located, Options};
+use crate::whereabouts::Whereabouts;
 use crate::{call, inherit, rundir, user, Errno};
 use dfs::Kind;
 use std::ffi::{CStr, CString};
@@ -24,8 +25,8 @@ const DEPTH: usize = 8;
 #[derive(Default)]
 pub struct Cwd {
     node: Guarded<Option<Arc<Node>>>,
-    /// The path an earlier image left, until somebody needs the node.
-    later: Guarded<Option<CString>>,
+    /// The directory an earlier image left, until somebody needs the node.
+    later: Guarded<Option<Whereabouts>>,
     /// `later` is set; cleared when the node is there, or another directory is.
     is_later: AtomicBool,
     /// The thread on its way there: its own calls must not wait for itself.
@@ -67,11 +68,32 @@ impl Cwd {
     /// Its path if it is ours (`ENOENT` when it was removed).
     pub fn path(&self) -> Option<Result<CString, Errno>> {
         if self.is_later.load(Ordering::Acquire) {
-            if let Some(path) = self.later.try_lock().and_then(|later| later.clone()) {
-                return Some(Ok(path));
+            if let Some(later) = self.not_yet() {
+                return Some(Ok(later.path));
             }
         }
         self.node().map(|node| node.path())
+    }
+
+    /// True if it is ours.
+    pub fn is_ours(&self) -> bool {
+        self.is_later.load(Ordering::Acquire) || self.node().is_some()
+    }
+
+    /// What a new image needs to find it, if it is ours. `ENOENT` when it was removed.
+    pub fn whereabouts(&self) -> Option<Result<Whereabouts, Errno>> {
+        if self.is_later.load(Ordering::Acquire) {
+            if let Some(later) = self.not_yet() {
+                return Some(Ok(later));
+            }
+        }
+        self.node().map(|node| Whereabouts::of(&node))
+    }
+
+    /// What an earlier image left, while nobody needed the node or changed its path.
+    fn not_yet(&self) -> Option<Whereabouts> {
+        let later = self.later.try_lock()?.clone()?;
+        later.is_unchanged().then_some(later)
     }
 
     /// Counts the changes of directory.
@@ -113,12 +135,12 @@ impl Cwd {
 
     /// The directory an earlier image was in, and whose kernel directory it parked: nothing is asked
     /// of DAOS before the first call that needs the node.
-    pub fn enter_later(&self, path: CString) {
+    pub fn enter_later(&self, place: Whereabouts) {
         let flags = libc::O_PATH | libc::O_DIRECTORY;
         if let Ok(parked) = OwnFd::open(libc::AT_FDCWD, c".", flags, 0) {
             *self.parked.lock() = Some(parked);
         }
-        *self.later.lock() = Some(path);
+        *self.later.lock() = Some(place);
         self.changes.fetch_add(1, Ordering::Relaxed);
         self.is_later.store(true, Ordering::Release);
         pil_filter.cwd_ours.store(1, Ordering::Release);
@@ -134,19 +156,21 @@ impl Cwd {
             return;
         }
         let mut later = self.later.lock();
-        let (Some(path), Some(p)) = (later.clone(), Process::get()) else {
+        let (Some(place), Some(p)) = (later.clone(), Process::get()) else {
             return;
         };
         if !self.is_later.load(Ordering::Acquire) {
             return;
         }
         self.arriving.store(me, Ordering::Relaxed);
-        if let Err(e) = self.enter_path(p, &path) {
+        match place.find(p) {
+            Ok(node) if node.kind == Kind::Directory => self.enter(node),
             // a removed one is as dead as the directory the kernel is parked in
-            if !matches!(e, Errno::ENOENT | Errno::ENOTDIR) {
-                log::error!("working directory {}: {e}", path.to_string_lossy());
+            Ok(_) | Err(Errno::ESTALE) => self.set(None),
+            Err(e) => {
+                log::error!("working directory {}: {e}", place.path.to_string_lossy());
+                self.set(None);
             }
-            self.set(None);
         }
         if !inherit::in_shared_child() {
             *later = None;

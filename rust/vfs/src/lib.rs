@@ -38,6 +38,7 @@ pub mod mount;
 pub mod permission;
 pub mod resolve;
 mod walk;
+pub mod whereabouts;
 
 pub mod dirstream;
 pub mod fd;

@@ -233,6 +233,7 @@ impl Node {
     /// Makes a call for which libdfs looks the entry up by its directory and name: once more where
     /// another process of this node has moved it.
     pub fn by_entry<T>(&self, call: impl Fn(&Object) -> Result<T, Errno>) -> Result<T, Errno> {
+        self.heed();
         match call(&self.object) {
             Err(Errno::ESTALE) => {
                 self.find_again()?;

@@ -12,9 +12,9 @@ use crate::ops::hidden;
 use crate::ownfd::{self, OwnFd};
 use crate::permission::Mode;
 use crate::process::Process;
-use crate::resolve::{self, Follow, Located, Options};
-use crate::{board, call, Errno, Reject};
-use dfs::{Handles, Kind, ObjectId};
+use crate::whereabouts::at_path;
+use crate::{board, call, Errno};
+use dfs::{Handles, Kind};
 use std::collections::HashMap;
 use std::ffi::CString;
 use std::sync::Arc;
@@ -175,27 +175,6 @@ fn node(p: &'static Process, d: &Description) -> Result<Arc<Node>, Errno> {
         })
 }
 
-fn at_path(
-    p: &'static Process,
-    mount: &'static Mount,
-    path: &[u8],
-    oid: ObjectId,
-) -> Result<Arc<Node>, Errno> {
-    let options = Options::new(Follow::No);
-    let found = resolve::lookup_path(p, libc::AT_FDCWD.into(), path, &options);
-    let node = match found {
-        Ok(Located::Entry(entry)) => entry.node(p),
-        Ok(Located::Node(node)) => node,
-        Ok(_) | Err(Reject::NotOurs) => return Err(Errno::ESTALE),
-        Err(Reject::Errno(Errno::ENOENT | Errno::ENOTDIR)) => return Err(Errno::ESTALE),
-        Err(Reject::Errno(e)) => return Err(e),
-    };
-    match node.oid == oid && std::ptr::eq(node.mount, mount) {
-        true => Ok(node),
-        false => Err(Errno::ESTALE),
-    }
-}
-
 fn by_handle(
     p: &'static Process,
     mount: &'static Mount,
@@ -224,25 +203,22 @@ fn put(p: &'static Process, fd: i32, file: Arc<OpenFile>) -> Result<(), Errno> {
 }
 
 fn restore_cwd(p: &'static Process, manifest: &Manifest) {
-    let Some((path, dev, ino)) = &manifest.cwd else {
+    let Some((place, dev, ino)) = &manifest.cwd else {
         return;
     };
     // Somebody in between went elsewhere: then the kernel's directory is the right one.
     if (*dev, *ino) != (0, 0) && !crate::cwd::kernel_cwd_is(*dev, *ino) {
         return;
     }
-    let Ok(path) = CString::new(path.as_slice()) else {
-        return;
-    };
-    match p.mounts.locate(path.to_bytes()) {
+    match p.mounts.locate(place.path.to_bytes()) {
         // dfuse has it: the kernel is there already, and a look costs what the call would.
         Some((mount, _)) if mount.served_by_dfuse => {
-            let _ = p.cwd.enter_path(p, &path);
+            let _ = p.cwd.enter_path(p, &place.path);
         }
-        Some(_) => p.cwd.enter_later(path),
+        Some(_) => p.cwd.enter_later(place.clone()),
         None => log::error!(
             "the working directory {} is in no mount of this program",
-            path.to_string_lossy()
+            place.path.to_string_lossy()
         ),
     }
 }

@@ -26,7 +26,7 @@ pub struct Carry {
 
 /// True if there may be something to pass on; a few loads where there is not.
 pub fn is_needed(p: &'static Process) -> bool {
-    let mut ours = p.cwd.path().is_some();
+    let mut ours = p.cwd.is_ours();
     ours |= (0..filter::end()).any(|fd| filter::fd_is(fd) == filter::OURS);
     p.locks.each(&mut |_, _, _| ours = true);
     ours || p.mounts.iter().any(Mount::is_up)
@@ -45,9 +45,9 @@ impl Carry {
             ..Manifest::default()
         };
         sort(p, shared, &mut manifest)?;
-        if let Some(Ok(path)) = p.cwd.path() {
+        if let Some(Ok(place)) = p.cwd.whereabouts() {
             let (dev, ino) = p.cwd.parked_identity();
-            manifest.cwd = Some((path.into_bytes(), dev, ino));
+            manifest.cwd = Some((place, dev, ino));
         }
         if !shared {
             p.locks

@@ -2,11 +2,13 @@
 //! say themselves which open file description they are (see [`super::carry`]) - and whoever reads
 //! it treats it as hostile: length-checked, bounded, owner and seals verified.
 use crate::ownfd::OwnFd;
+use crate::whereabouts::Whereabouts;
 use crate::{ownfd, Errno};
 use dfs::ObjectId;
+use std::ffi::CString;
 
 const MAGIC: u64 = 0x5049_4c45_5845_4331;
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 /// A manifest larger than this is nobody's.
 const MAX_BYTES: i64 = 64 << 20;
 const SEALS: i32 = libc::F_SEAL_WRITE | libc::F_SEAL_GROW | libc::F_SEAL_SHRINK | libc::F_SEAL_SEAL;
@@ -22,8 +24,8 @@ pub struct Manifest {
     pub placeholder: (u64, u64),
     /// The slot table: descriptor, device, inode.
     pub slots: (i32, u64, u64),
-    /// Working directory, if it is ours: path, and device and inode of the kernel's parked one.
-    pub cwd: Option<(Vec<u8>, u64, u64)>,
+    /// Working directory, if it is ours: which, and device and inode of the kernel's parked one.
+    pub cwd: Option<(Whereabouts, u64, u64)>,
     /// Name the program should have (`comm`); empty: the kernel's is right.
     pub name: Vec<u8>,
     /// The open file descriptions that survive.
@@ -135,8 +137,15 @@ impl Manifest {
         w.u64(self.slots.1);
         w.u64(self.slots.2);
         w.u32(self.cwd.is_some().into());
-        if let Some((path, dev, ino)) = &self.cwd {
-            w.bytes(path);
+        if let Some((place, dev, ino)) = &self.cwd {
+            w.bytes(place.path.as_bytes());
+            w.u32(place.identities.len() as u32);
+            for oid in &place.identities {
+                w.u64(oid.lo);
+                w.u64(oid.hi);
+            }
+            w.u32(place.changes);
+            w.u64(place.moves);
             w.u64(*dev);
             w.u64(*ino);
         }
@@ -195,17 +204,22 @@ impl Manifest {
             ..Manifest::default()
         };
         if r.u32()? != 0 {
-            m.cwd = Some((r.bytes()?, r.u64()?, r.u64()?));
+            let mut place = Whereabouts {
+                path: CString::new(r.bytes()?).ok()?,
+                ..Whereabouts::default()
+            };
+            for _ in 0..r.u32()? {
+                place.identities.push(r.oid()?);
+            }
+            (place.changes, place.moves) = (r.u32()?, r.u64()?);
+            m.cwd = Some((place, r.u64()?, r.u64()?));
         }
         m.name = r.bytes()?;
         for _ in 0..r.u32()? {
             m.descriptions.push(Description {
                 slot: (r.u32()?, r.u32()?),
                 flags: r.i32()?,
-                oid: ObjectId {
-                    lo: r.u64()?,
-                    hi: r.u64()?,
-                },
+                oid: r.oid()?,
                 mount: r.bytes()?,
                 path: r.bytes()?,
                 blob: r.bytes()?,
@@ -218,10 +232,7 @@ impl Manifest {
         }
         for _ in 0..r.u32()? {
             let mount = r.u64()?;
-            let oid = ObjectId {
-                lo: r.u64()?,
-                hi: r.u64()?,
-            };
+            let oid = r.oid()?;
             m.shadows.push((mount, oid, r.i32()?));
         }
         for _ in 0..r.u32()? {
@@ -281,6 +292,12 @@ impl Reader<'_> {
     fn u64(&mut self) -> Option<u64> {
         Some(u64::from_le_bytes(self.take(8)?.try_into().ok()?))
     }
+    fn oid(&mut self) -> Option<ObjectId> {
+        Some(ObjectId {
+            lo: self.u64()?,
+            hi: self.u64()?,
+        })
+    }
     fn bytes(&mut self) -> Option<Vec<u8>> {
         let n = self.u32()? as usize;
         Some(self.take(n)?.to_vec())
@@ -297,7 +314,16 @@ mod tests {
             ids: (1000, 100),
             placeholder: (1, 77),
             slots: (600, 1, 78),
-            cwd: Some((b"/dfs/dir".to_vec(), 5, 6)),
+            cwd: Some((
+                Whereabouts {
+                    path: c"/dfs/dir".into(),
+                    identities: vec![ObjectId { lo: 3, hi: 4 }, ObjectId { lo: 1, hi: 1 }],
+                    changes: 2,
+                    moves: 9,
+                },
+                5,
+                6,
+            )),
             name: b"cat".to_vec(),
             descriptions: vec![Description {
                 slot: (3, 9),
