@@ -200,7 +200,12 @@ static long attribute(const struct order *order, int fd, struct answer *answer)
 	const char *name = names[order->flags % 3];
 	char value[512];
 	size_t size = 1 + order->offset % 400, used = 0;
+	struct stat st;
 	long n;
+
+	/* Those of a directory go with its name. */
+	if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode))
+		return 0;
 
 	switch (order->op) {
 	case SETXATTR:
@@ -279,9 +284,17 @@ static long take(int slot, int got)
 	return got;
 }
 
+/* A description shares OFD locks with a child if somebody asked for one before. */
+static void ask_for_locks(int fd)
+{
+	struct flock range = {.l_type = F_RDLCK};
+
+	fcntl(fd, F_OFD_GETLK, &range);
+}
+
 static long names(const struct order *order, struct answer *answer)
 {
-	static const mode_t modes[] = {0644, 0644, 0600, 0444, 0200};
+	static const mode_t modes[] = {0644, 0644, 0600, 0444, 0400};
 	static const unsigned int how[] = {0, RENAME_NOREPLACE, RENAME_EXCHANGE,
 					   RENAME_NOREPLACE | RENAME_EXCHANGE};
 	struct place at = place_of(order, order->path);
@@ -295,6 +308,7 @@ static long names(const struct order *order, struct answer *answer)
 		got = openat(at.from, at.text, order->flags, 0644);
 		if (got >= 0 && (order->flags & O_CREAT))
 			give_id(got, order->number);
+		ask_for_locks(got);
 		return take(order->slot, got);
 	case OPENDIR:
 		return take(order->slot,

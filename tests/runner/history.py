@@ -6,9 +6,9 @@ import os
 from . import apps, base, mount, programs
 
 # Seeds that once found something stay at the head of the list.
-SEEDS = list(range(1, 9))
+SEEDS = list(range(1, 21))
 LONG_SEEDS = 1000
-STEPS = 400
+STEPS = 600
 # apart: they share only files that keep their names; together: everything.
 WAYS = ["apart", "together"]
 PARTS = ["draw.c", "lead.c", "record.c", "work.c"]
