@@ -12,7 +12,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <stddef.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include "arch.h"
 #include "ops.h"
@@ -211,6 +213,41 @@ static bool has_control(const struct msghdr *message)
 	return !bad && len != 0;
 }
 
+/* The same for one message (sendmsg) or an array of them (sendmmsg: UIO_MAXIOV at most). */
+static bool carries_rights(int op, const long a[6])
+{
+	const struct mmsghdr *all = (const struct mmsghdr *)a[1];
+	unsigned i, count = (unsigned)a[2] < 1024 ? (unsigned)a[2] : 1024;
+
+	if (op != PIL_OP_sendmmsg)
+		return has_control((const struct msghdr *)a[1]);
+	for (i = 0; i < count; i++)
+		if (has_control(&all[i].msg_hdr))
+			return true;
+	return false;
+}
+
+/* A UNIX socket's path, which need not end in a NUL; other addresses are the kernel's. */
+static enum pil_verdict socket_address_is(const struct sockaddr_un *address, long len)
+{
+	char path[sizeof(address->sun_path) + 1];
+	const long head = offsetof(struct sockaddr_un, sun_path);
+	const char *family = (const char *)address;
+	int bad = 0;
+	long i;
+
+	if (len <= head || len > (long)sizeof(*address))
+		return PIL_KERNEL;
+	if ((pil_load_byte(family, &bad) | pil_load_byte(family + 1, &bad) << 8) != AF_UNIX || bad)
+		return PIL_KERNEL;
+	for (i = 0; i < len - head; i++)
+		path[i] = (char)pil_load_byte(address->sun_path + i, &bad);
+	path[i] = '\0';
+	if (bad || !path[0]) /* no name, or an abstract one */
+		return PIL_KERNEL;
+	return pil_classify_path(AT_FDCWD, path);
+}
+
 static enum pil_verdict mmap_is(const long a[6])
 {
 	if (!(a[3] & MAP_ANONYMOUS)) {
@@ -255,8 +292,10 @@ enum pil_verdict pil_classify(int op, const long a[6])
 		return PIL_OURS;
 	if (o->flags & PIL_CWD && pil_filter.cwd_ours)
 		return PIL_OURS;
-	if (o->flags & PIL_RIGHTS && has_control((const struct msghdr *)a[1]))
+	if (o->flags & PIL_RIGHTS && carries_rights(op, a))
 		return PIL_OURS;
+	if (o->flags & PIL_ADDRESS)
+		return socket_address_is((const struct sockaddr_un *)a[1], a[2]);
 	return PIL_KERNEL;
 }
 

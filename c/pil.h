@@ -111,6 +111,7 @@ enum pil_class {
 	PIL_CANCEL = 1 << 9,  /* a cancellation point */
 	PIL_SERVED = 1 << 10, /* may be answered by dispatch */
 	PIL_PATH = 1 << 11,   /* decided by its only path alone */
+	PIL_ADDRESS = 1 << 12, /* a socket address in argument 1, its length in 2 */
 };
 
 #define PIL_NONE 0xff

@@ -10,7 +10,7 @@ BY_HAND = ("syscall", "vfork", "dlopen", "pil4dfs_marker",
            "mpi_init", "mpi_init_", "mpi_init__", "mpi_init_thread", "mpi_init_thread_", "mpi_init_thread__")
 
 FLAGS = {"map": "PIL_MAP", "mmapfd": "PIL_MMAP", "process": "PIL_PROCESS", "after": "PIL_AFTER",
-         "signal": "PIL_SIGNAL", "cwd": "PIL_CWD", "rights": "PIL_RIGHTS", "cancel": "PIL_CANCEL",
+         "signal": "PIL_SIGNAL", "address": "PIL_ADDRESS", "cwd": "PIL_CWD", "rights": "PIL_RIGHTS", "cancel": "PIL_CANCEL",
          "birth": "PIL_BIRTH"}
 
 

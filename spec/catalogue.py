@@ -42,6 +42,7 @@ class Kernel:
     numbers: dict
     lowering: list
     unpatched: bool = False
+    reason: str = ""   # of a call without an operation: why it passes
 
 
 @dataclass
@@ -152,7 +153,7 @@ def prototype(text):
 def parse_class(text):
     """Parses `at 0,1; at 2,3; birth` into (word, numbers, extra)."""
     known = {"fd", "target", "at", "path", "birth", "cwd", "map", "mmapfd", "process",
-             "after", "signal", "rights", "cancel"}
+             "after", "signal", "rights", "address", "cancel"}
     out = []
     for item in [t.strip() for t in text.split(";")]:
         word, _, rest = item.partition(" ")
@@ -189,7 +190,7 @@ def kernel_row(line, count):
 
 def read_calls(path=HERE / "calls.tbl"):
     """Returns (operations, passes): passes is a list of Kernel without an operation."""
-    operations, passes, op = [], [], None
+    operations, passes, op, reason = [], [], None, ""
     for number, raw in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         line = raw.split("#", 1)[0].rstrip() if raw.lstrip().startswith("#") else raw.rstrip()
         if not line:
@@ -203,8 +204,13 @@ def read_calls(path=HERE / "calls.tbl"):
                 op = Operation(m[1], args, number)
                 operations.append(op)
             elif word == "pass":
+                op, reason = None, rest
+                if not reason:
+                    raise TableError("a pass without a reason")
+            elif word == "nr" and op is None and reason:
                 for entry in rest.split(","):
                     passes.append(kernel_row(entry.strip(), 0))
+                    passes[-1].reason = reason
             elif op is None:
                 raise TableError("a row outside of an operation")
             elif word == "class":
@@ -251,6 +257,8 @@ def check(path, operations, passes):
         names.add(op.name)
         if not op.level:
             fail(op, "no level")
+        if op.level == "pass" and not op.note and not op.classes:
+            fail(op, "passes without a note that says why")
         if op.report and op.report not in COUNTERS:
             fail(op, f"unknown counter {op.report}")
         for sym in op.symbols:

@@ -7,6 +7,7 @@
 	generate.py man [--version V]           the manual page pil4dfs(7), on standard output
 	generate.py list WHAT                   operations, symbols, tests: for scripts
 	generate.py check                       every number of this machine's headers is classified
+	generate.py surface                     every symbol of this machine's libc has an opinion
 
 Python's standard library only. README.md describes the tables.
 """
@@ -47,6 +48,7 @@ def main():
     listing = commands.add_parser("list")
     listing.add_argument("what", choices=("operations", "symbols", "tests"))
     commands.add_parser("check")
+    commands.add_parser("surface")
     args = parser.parse_args()
 
     operations, passes = catalogue.read_calls()
@@ -72,6 +74,9 @@ def main():
                     print(sym.name, op.name)
             elif op.level in ("full", "partial") and op.in_rust:
                 print(op.name)
+    elif args.command == "surface":
+        import surface
+        sys.exit(surface.run())
     else:
         check_headers(operations, passes)
 

@@ -75,4 +75,35 @@ static void shared_by_dup(void)
 	CHECK_OK(close(twin));
 }
 
-T_MAIN(CASE(sizes), CASE(errors), CASE(shared_by_dup))
+/* getdents(2), for very old programs: the type is the record's last byte. */
+static void of_old(void)
+{
+#ifdef SYS_getdents
+	struct record {
+		unsigned long ino, off;
+		unsigned short len;
+		char name[];
+	};
+	char buf[1024] __attribute__((aligned(8)));
+	int found = 0;
+
+	t_put(t_at("f"), "");
+	int fd = MUST(open(t_dir, O_RDONLY | O_DIRECTORY));
+	long n = MUST(syscall(SYS_getdents, fd, buf, sizeof(buf)));
+
+	for (long at = 0; at < n;) {
+		struct record *r = (void *)(buf + at);
+
+		if (strcmp(r->name, "f") == 0) {
+			CHECK_EQ(buf[at + r->len - 1], DT_REG);
+			found++;
+		}
+		at += MUST(r->len ? r->len : -1);
+	}
+	CHECK_EQ(found, 1);
+	CHECK_EQ(syscall(SYS_getdents, fd, buf, sizeof(buf)), 0);
+	CHECK_OK(close(fd));
+#endif
+}
+
+T_MAIN(CASE(sizes), CASE(errors), CASE(shared_by_dup), CASE(of_old))

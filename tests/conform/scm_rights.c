@@ -79,4 +79,50 @@ static void file_here(void)
 	CHECK_OK(close(pair[1]));
 }
 
-T_MAIN(CASE(kernel_file), CASE(file_here))
+/* Two messages at once, the second with the descriptor: all or nothing. */
+static void in_many(void)
+{
+	char c = 'd', control[CMSG_SPACE(sizeof(int))] = {0}, got[8];
+	struct iovec v = {&c, 1};
+	struct mmsghdr msgs[2] = {0};
+	int pair[2];
+
+	t_put(t_at("f"), "x");
+	int fd = MUST(open(t_at("f"), O_RDONLY));
+
+	MUST(socketpair(AF_UNIX, SOCK_DGRAM, 0, pair));
+	for (int i = 0; i < 2; i++) {
+		msgs[i].msg_hdr.msg_iov = &v;
+		msgs[i].msg_hdr.msg_iovlen = 1;
+	}
+	CHECK_EQ(sendmmsg(pair[0], msgs, 2, 0), 2);
+	CHECK_EQ(read(pair[1], got, 8), 1);
+	CHECK_EQ(read(pair[1], got, 8), 1);
+	msgs[1].msg_hdr.msg_control = control;
+	msgs[1].msg_hdr.msg_controllen = sizeof(control);
+	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msgs[1].msg_hdr);
+
+	cmsg->cmsg_level = SOL_SOCKET;
+	cmsg->cmsg_type = SCM_RIGHTS;
+	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(cmsg), &fd, sizeof(int));
+	int n = sendmmsg(pair[0], msgs, 2, 0);
+
+	if (n < 0) {
+		/* Refused on a mount until descriptors can travel. */
+		CHECK(t_mount());
+		CHECK_EQ(errno, EOPNOTSUPP);
+		CHECK_ERRNO(recv(pair[1], got, 8, MSG_DONTWAIT), EAGAIN);
+	} else {
+		CHECK_EQ(n, 2);
+		CHECK_EQ(read(pair[1], got, 8), 1);
+		fd = MUST(take(pair[1]));
+		CHECK_EQ(read(fd, &c, 1), 1);
+		CHECK_EQ(c, 'x');
+	}
+	CHECK_OK(close(fd));
+	CHECK_OK(close(pair[0]));
+	CHECK_OK(close(pair[1]));
+}
+
+T_MAIN(CASE(kernel_file), CASE(file_here), CASE(in_many))

@@ -1,4 +1,5 @@
 /* syscall(2) with file calls: the same files as through libc's names. */
+#include <signal.h>
 #include <sys/syscall.h>
 #include "t.h"
 
@@ -69,9 +70,46 @@ static void openat2(void)
 #endif
 }
 
+static void leaves(void *arg)
+{
+	(void)arg;
+	t_put(t_at("f"), "left");
+	syscall(SYS_exit_group, t_failures ? 1 : 0);
+}
+
+static void processes(void)
+{
+	char now[4 * sizeof(long)];
+
+	CHECK_CHILD(leaves, NULL);
+	CHECK_FILE(t_at("f"), "left");
+	CHECK_OK(syscall(SYS_rt_sigaction, SIGUSR1, NULL, now, 8));
+	CHECK_ERRNO(syscall(SYS_rt_sigaction, 1000, NULL, now, 8), EINVAL);
+}
+
+static void becomes_true(void *arg)
+{
+	char *argv[] = {"true", NULL};
+
+	(void)arg;
+	execveat(*(int *)arg, "true", argv, argv + 1, 0);
+	t_failures++;
+}
+
+static void programs(void)
+{
+	char *argv[] = {"true", NULL};
+	int bin = MUST(open("/bin", O_RDONLY | O_DIRECTORY));
+
+	CHECK_CHILD(becomes_true, &bin);
+	CHECK_ERRNO(execveat(bin, t_at("none"), argv, argv + 1, 0), ENOENT);
+	CHECK_OK(close(bin));
+}
+
 static void no_such_number(void)
 {
 	CHECK_ERRNO(syscall(100000), ENOSYS);
 }
 
-T_MAIN(CASE(files), CASE(directories), CASE(openat2), CASE(no_such_number))
+T_MAIN(CASE(files), CASE(directories), CASE(openat2), CASE(processes),
+       CASE(programs), CASE(no_such_number))

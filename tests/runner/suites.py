@@ -19,6 +19,7 @@ from . import (
     packages,
     rust,
     slurm,
+    surface,
     transparency,
 )
 
@@ -48,6 +49,7 @@ ALL = [
     Suite("lint", lint.tests, needs_build=False),
     Suite("rust", rust.tests, needs_build=False),
     Suite("entry", entry.tests),
+    Suite("surface", surface.tests, needs_build=False, needs_programs=True),
     Suite("conform-native", conform.native, needs_build=False, needs_programs=True),
     Suite("conform-mount", conform.mounted, needs_programs=True),
     Suite("transparency", transparency.tests, needs_programs=True),

@@ -76,7 +76,7 @@ class Trace:
         for call in calls:
             name_now = "fork" if call.name in CHILD_MAKERS else call.name  # vfork is served as fork
             images[-1].append(f"{name_now} = {call.result}")
-            if call.name == "execve" and call.result == "0":
+            if call.name in ("execve", "execveat") and call.result == "0":
                 images.append([])
             if call.name in CHILD_MAKERS and call.result == "PID":
                 child = int(call.args.rsplit("= ", 1)[1].split()[0])

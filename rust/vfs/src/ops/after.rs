@@ -7,7 +7,7 @@ use crate::gate::Guarded;
 use crate::hash::Mix;
 use crate::links::{self, Way};
 use crate::magic;
-use crate::ops::births;
+use crate::ops::{births, limits};
 use crate::process::Process;
 use crate::resolve::{self, Follow, Options};
 use crate::{fail, ownfd, user, Errno, Op, Reject};
@@ -29,6 +29,8 @@ pub fn after(p: &'static Process, op: OpId, a: [i64; 6], ret: i64) -> i64 {
             let mut buffer = user::PathBuffer::new();
             p.cwd.left_by(p, buffer.copy(a[0]).ok());
         }
+        op::prlimit64 => limits::changed(),
+        op::sync => sync_mappings(p),
         op::chroot | op::setns if ret == 0 => p.mounts.switch_off(),
         _ => {}
     }
@@ -39,6 +41,13 @@ pub fn after(p: &'static Process, op: OpId, a: [i64; 6], ret: i64) -> i64 {
         return late(p, op, a, ret);
     }
     births::born(p, op, a, ret)
+}
+
+/// sync(2) has no errors to tell.
+fn sync_mappings(p: &Process) {
+    if let Err(e) = p.mappings.sync_all() {
+        log::error!("a mapped file could not be written back by a sync: {e}");
+    }
 }
 
 /// Where an operation has its paths: (index of the dirfd, index of the path, follows the last
@@ -55,7 +64,7 @@ fn paths(op: OpId, a: &[i64; 6]) -> [Option<(Option<usize>, usize, bool)>; 2] {
         }
         op::openat2 => at(true),
         op::statat | op::faccessat2 | op::fchmodat2 | op::utimensat => at(nofollow(a[3])),
-        op::statx => at(nofollow(a[2])),
+        op::statx | op::getxattr_args | op::setxattr_args => at(nofollow(a[2])),
         op::fchownat => at(nofollow(a[4])),
         op::utimesat | op::execveat => at(true),
         op::mkdirat | op::mknodat | op::unlinkat | op::readlinkat => at(false),

@@ -132,8 +132,24 @@ fn each_right(message: i64, f: &mut dyn FnMut(i64, i32) -> bool) {
 
 /// `sendmsg(fd, msg, flags)`: a descriptor of ours would arrive as a placeholder: refused.
 pub fn sendmsg(p: &'static Process, a: [i64; 6]) -> Op<i64> {
+    sends(p, a[1])
+}
+
+/// `sendmmsg(fd, msgs, count, flags)`: likewise, before the first message is sent.
+pub fn sendmmsg(p: &'static Process, a: [i64; 6]) -> Op<i64> {
+    const MAX: u32 = 1024; // UIO_MAXIOV, the kernel's bound
+    for i in 0..(a[2] as u32).min(MAX) as i64 {
+        match sends(p, a[1] + i * size_of::<libc::mmsghdr>() as i64) {
+            Err(Reject::NotOurs) => {}
+            refused => return refused,
+        }
+    }
+    Err(Reject::NotOurs)
+}
+
+fn sends(p: &'static Process, message: i64) -> Op<i64> {
     let (mut ours, mut hidden) = (false, false);
-    each_right(a[1], &mut |_, number| {
+    each_right(message, &mut |_, number| {
         match p.fds.get(number) {
             Ok(_) => ours = true,
             Err(Reject::Errno(_)) => hidden = true,

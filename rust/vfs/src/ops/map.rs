@@ -72,6 +72,14 @@ pub fn munmap(p: &'static Process, a: [i64; 6]) -> Op<i64> {
     Ok(0)
 }
 
+/// remap_file_pages(2): a mapping's pages are its own, in order; what is ours answers `EINVAL`.
+pub fn remap_file_pages(p: &'static Process, a: [i64; 6]) -> Op<i64> {
+    if !p.mappings.overlaps(a[0] as usize, a[1] as usize) {
+        return Err(Reject::NotOurs);
+    }
+    fail(Errno::EINVAL)
+}
+
 /// msync(2): `MS_ASYNC` writes at once as well. `EIO` and its like when writing fails.
 pub fn msync(p: &'static Process, a: [i64; 6]) -> Op<i64> {
     let (start, len) = (a[0] as usize, page_up(a[1] as u64)? as usize);

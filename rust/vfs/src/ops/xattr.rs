@@ -138,6 +138,64 @@ pub fn setxattrat(p: &'static Process, a: [i64; 6]) -> Op<i64> {
     Ok(0)
 }
 
+/// The kernel's `struct xattr_args`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Args {
+    value: u64,
+    size: u32,
+    flags: u32,
+}
+
+const AT_FLAGS: i32 = libc::AT_SYMLINK_NOFOLLOW | libc::AT_EMPTY_PATH;
+
+/// The structure of `getxattrat` and `setxattrat`, `len` bytes at `ptr`: larger ones may only hold
+/// zeros beyond what is known. `EINVAL`, `E2BIG`, `EFAULT`.
+fn args(ptr: i64, len: i64, at_flags: i64, flags: i32) -> Result<Args, Errno> {
+    const KNOWN: usize = size_of::<Args>();
+    let len = len as usize;
+    if at_flags as i32 & !AT_FLAGS != 0 || len < KNOWN {
+        return Err(Errno::EINVAL);
+    }
+    if len > 4096 {
+        return Err(Errno(libc::E2BIG));
+    }
+    let args = user::get::<Args>(ptr)?;
+    for at in KNOWN..len {
+        if user::get::<u8>(ptr + at as i64)? != 0 {
+            return Err(Errno(libc::E2BIG));
+        }
+    }
+    if args.flags & !(flags as u32) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    Ok(args)
+}
+
+/// The same, where the path is ours.
+fn args_of(p: &'static Process, a: [i64; 6], flags: i32) -> Op<Args> {
+    let args = args(a[4], a[5], a[2], flags);
+    if args.is_err() {
+        find(p, a, &Options::from_flags(a[2] as i32 & AT_FLAGS))?;
+    }
+    Ok(args?)
+}
+
+/// `getxattr_args(dirfd, path, at_flags, name, args, size)`: the kernel's `getxattrat`.
+pub fn getxattr_args(p: &'static Process, a: [i64; 6]) -> Op<i64> {
+    let given = args_of(p, a, 0)?;
+    let (value, size) = (given.value as i64, i64::from(given.size));
+    getxattrat(p, [a[0], a[1], a[3], value, size, a[2]])
+}
+
+/// `setxattr_args(dirfd, path, at_flags, name, args, size)`: the kernel's `setxattrat`.
+pub fn setxattr_args(p: &'static Process, a: [i64; 6]) -> Op<i64> {
+    let given = args_of(p, a, libc::XATTR_CREATE | libc::XATTR_REPLACE)?;
+    let (value, size) = (given.value as i64, i64::from(given.size));
+    let flags = a[2] | i64::from(given.flags);
+    setxattrat(p, [a[0], a[1], a[3], value, size, flags])
+}
+
 /// `listxattrat(dirfd, path, list, size, flags)`
 pub fn listxattrat(p: &'static Process, a: [i64; 6]) -> Op<i64> {
     let flags = a[4] as i32;
