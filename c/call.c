@@ -39,9 +39,15 @@ unsigned pil_depth(void)
 	return pil_tls.depth - pil_tls.after;
 }
 
-unsigned pil_pending_signals(void)
+void pil_wait_later(int fd, int cmd, const struct flock *lock, int cancel)
 {
-	return pil_tls.deferred;
+	struct pil_wait *wait = &pil_tls.wait;
+
+	_Static_assert(sizeof(wait->lock) == sizeof(*lock), "struct flock");
+	wait->fd = fd;
+	wait->cmd = cmd;
+	wait->cancel = cancel;
+	__builtin_memcpy(wait->lock, lock, sizeof(*lock));
 }
 
 /* Thread exit: keep the stack for the next thread. */
@@ -95,6 +101,9 @@ void pil_job(struct pil_job *job)
 	switch (job->task) {
 	case PIL_TASK_DISPATCH:
 		job->ret = pil_dispatch(job->op, job->args);
+		/* Now: from depth 0 on a handler may make calls that wait, too. */
+		if (pil_unlikely(job->ret == PIL_WAIT))
+			*job->wait = pil_tls.wait;
 		break;
 	case PIL_TASK_AFTER:
 		pil_tls.after = 1;
@@ -163,6 +172,24 @@ long pil_run(struct pil_job *job, bool from_site)
 }
 
 /*
+ * A call of the kernel's on a descriptor of ours: as if the application had made it, at depth 0.
+ * Handlers run in its middle; they restart it, end it, or jump out of it. Where an export
+ * was called, nobody has prepared libc for a cancellation in a system call of ours.
+ */
+long pil_wait(const struct pil_wait *wait, bool from_site)
+{
+	int type;
+	long r;
+
+	if (from_site || !wait->cancel)
+		return pil_syscall(SYS_fcntl, wait->fd, wait->cmd, (long)wait->lock, 0, 0, 0);
+	pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type);
+	r = pil_syscall(SYS_fcntl, wait->fd, wait->cmd, (long)wait->lock, 0, 0, 0);
+	pthread_setcanceltype(type, NULL);
+	return r;
+}
+
+/*
  * For an operation with one path. What is found out about an absolute one is left for the
  * site that the real function will come to; the shim takes it back afterwards, except where
  * a frame of ours must not stay (cancellation points).
@@ -182,12 +209,15 @@ static enum pil_verdict classify_path(int op, const long args[6])
 
 static __attribute__((always_inline)) inline long serve(int op, const long args[6])
 {
-	struct pil_job job = { .task = PIL_TASK_DISPATCH, .op = op, .args = args };
+	struct pil_wait wait;
+	struct pil_job job = { .task = PIL_TASK_DISPATCH, .op = op, .args = args, .wait = &wait };
+	long r;
 
 	if (pil_ops[op].flags & PIL_CANCEL)
 		pthread_testcancel();
 	pil_tls.site = ~0U;
-	return run(&job, false);
+	r = run(&job, false);
+	return pil_unlikely(r == PIL_WAIT) ? pil_wait(&wait, false) : r;
 }
 
 long pil_serve(int op, const long args[6])

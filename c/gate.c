@@ -139,6 +139,21 @@ static long make(const struct pil_frame *f)
 	return pil_syscall(f->nr, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 
+/* The call that the operation has left to be made, in the place of the application's own. */
+static long wait_at(const struct pil_frame *f, const struct pil_wait *wait)
+{
+	struct funnelled call;
+
+	if (!is_funnelled(f))
+		return pil_wait(wait, true);
+	call = *(const struct funnelled *)f;
+	call.frame.nr = SYS_fcntl;
+	call.frame.arg[0] = wait->fd;
+	call.frame.arg[1] = wait->cmd;
+	call.frame.arg[2] = (long)wait->lock;
+	return make(&call.frame);
+}
+
 /* Makes the call and shows Rust what came of it. */
 static int in_place(struct pil_frame *f, int op, const long a[6])
 {
@@ -198,6 +213,7 @@ int pil_gate_c(struct pil_frame *f)
 	struct pil_tls *tls = &pil_tls;
 	const struct pil_row *row;
 	const struct pil_op *o;
+	struct pil_wait wait;
 	struct pil_job job;
 	long a[6];
 	int op;
@@ -248,10 +264,12 @@ int pil_gate_c(struct pil_frame *f)
 			if (is_funnelled(f))
 				pthread_testcancel();
 			tls->site = (uint32_t)f->site->index;
-			job = (struct pil_job){ .task = PIL_TASK_DISPATCH, .op = op, .args = a };
-			if (pil_run(&job, !is_funnelled(f)) != PIL_NOT_OURS)
-				return done(f, job.ret);
-			break;
+			job = (struct pil_job){
+				.task = PIL_TASK_DISPATCH, .op = op, .args = a, .wait = &wait
+			};
+			if (pil_run(&job, !is_funnelled(f)) == PIL_NOT_OURS)
+				break;
+			return done(f, job.ret == PIL_WAIT ? wait_at(f, &wait) : job.ret);
 		}
 	}
 	if (o->at[0] != PIL_NONE || o->flags & (PIL_AFTER | PIL_MEMORY) || gives_birth(o, a))

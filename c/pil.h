@@ -18,7 +18,8 @@
 
 #pragma GCC visibility push(hidden)
 
-#define PIL_NOT_OURS LONG_MIN /* the call is the kernel's */
+#define PIL_NOT_OURS LONG_MIN   /* the call is the kernel's */
+#define PIL_WAIT (LONG_MIN + 1) /* dispatch has left a call that may wait: pil_wait_later */
 
 #define PIL_EXPORT __attribute__((visibility("default")))
 #define pil_likely(x) __builtin_expect(!!(x), 1)
@@ -52,7 +53,7 @@ extern struct pil_filter pil_filter;
 
 /* ------------------------------------------------ Rust (capi), called by C */
 
-/* Serves a general operation: a value, -errno, or PIL_NOT_OURS. */
+/* Serves a general operation: a value, -errno, PIL_NOT_OURS, or PIL_WAIT. */
 long pil_dispatch(int op, const long args[6]);
 /* After the kernel made a call: births, failed paths, credentials. The result to hand on. */
 long pil_after(int op, const long args[6], long ret);
@@ -84,8 +85,12 @@ void pil_dlopen_prepare(const char *file);
 
 /* > 0 while this thread is inside a call of ours; in an after-step: while the call was made by one. */
 unsigned pil_depth(void);
-/* Signals that arrived for this thread meanwhile and wait for the end of the call. */
-unsigned pil_pending_signals(void);
+/*
+ * What the running operation, which answers PIL_WAIT, wants made when it is over: fcntl with
+ * a lock, which is copied. cancel: it is a cancellation point.
+ */
+struct flock;
+void pil_wait_later(int fd, int cmd, const struct flock *lock, int cancel);
 /* 0, or -EFAULT when some byte of [p, p + n) cannot be read (written). */
 long pil_probe_read(const void *p, size_t n);
 long pil_probe_write(void *p, size_t n);
@@ -163,6 +168,12 @@ extern const char pil_empty[1];
 
 /* ------------------------------------------------ per thread */
 
+/* fcntl(fd, cmd, &lock) */
+struct pil_wait {
+	int fd, cmd, cancel;
+	char lock[32] __attribute__((aligned(8)));
+};
+
 struct pil_tls {
 	uint32_t depth;    /* calls of ours on this thread; the assembly reads it at offset 0 */
 	uint32_t deferred; /* signals put off; their senders' mask is in `mask` */
@@ -176,6 +187,7 @@ struct pil_tls {
 	uint32_t held;     /* depth is raised on the application's own stack (start, fork) */
 	uint32_t exec;     /* an exec system call is being made */
 	uint32_t site;     /* index of the site being served, or ~0 for an export */
+	struct pil_wait wait; /* what the running operation leaves to its caller */
 };
 
 extern __thread struct pil_tls pil_tls __attribute__((tls_model("initial-exec")));
@@ -234,6 +246,7 @@ struct pil_job {
 	const long *args;
 	long ret; /* in: the kernel's answer (after-step); out: the result */
 	int saved_errno, cancel_state;
+	struct pil_wait *wait; /* dispatch: filled when ret is PIL_WAIT */
 };
 
 /* Runs a job at depth + 1; from_site: the caller's vector registers are live. */
@@ -244,6 +257,8 @@ long pil_serve(int op, const long args[6]);
 long pil_serve_fd(int op, const long args[6], uint8_t what);
 /* The after-step of a function that libc makes of several calls, or for all threads. */
 void pil_watch(int op, const long args[6], long result);
+/* The answer of a job that is PIL_WAIT; from_site: libc sees to cancellation. */
+long pil_wait(const struct pil_wait *wait, bool from_site);
 /* -1 and errno, or the value. The only writer of errno. */
 long pil_return(long result);
 /* Makes this thread's private stack; false: no memory. */

@@ -9,7 +9,8 @@ pub const NOT_OURS: i64 = i64::MIN;
 
 const EIO: i64 = -(libc::EIO as i64);
 
-/// Serves a general operation: its value, `-errno`, or [`NOT_OURS`].
+/// Serves a general operation: its value, `-errno`, [`NOT_OURS`], or `PIL_WAIT`
+/// ([`vfs::lock::LATER`]).
 /// Runs with depth raised, signals deferred and errno saved by the caller.
 ///
 /// # Safety

@@ -7,7 +7,7 @@ mod c {
     unsafe extern "C" {
         pub fn pil_wants(nr: u32) -> bool;
         pub fn pil_depth() -> u32;
-        pub safe fn pil_pending_signals() -> u32;
+        pub fn pil_wait_later(fd: i32, cmd: i32, lock: *const libc::flock, cancel: i32);
         pub fn pil_probe_read(p: *const u8, n: usize) -> i64;
         pub fn pil_probe_write(p: *mut u8, n: usize) -> i64;
         pub fn pil_copy_path(dst: *mut u8, src: *const u8, size: usize) -> i64;
@@ -40,7 +40,7 @@ pub fn connect() {
             copy_path: c::pil_copy_path,
             depth: c::pil_depth,
         });
-        vfs::lock::set_pending(c::pil_pending_signals);
+        vfs::lock::set_later(c::pil_wait_later);
         vfs::ops::set_exec(c::pil_execveat);
     }
 }

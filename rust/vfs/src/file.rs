@@ -28,6 +28,9 @@ const LARGEFILE: i32 = 0o400_000;
 
 /// One open file description.
 pub struct OpenFile {
+    /// Lock owners: flock(2) and `F_OFD_SETLK` belong to the description. They go before the node,
+    /// which removes what nobody uses any more.
+    pub locks: lock::Description,
     /// The file.
     pub node: Arc<Node>,
     /// Offset and status flags, shared over dup, fork and exec.
@@ -36,8 +39,6 @@ pub struct OpenFile {
     pub flags_access: i32,
     /// Position within a directory; unused for files.
     pub stream: Mutex<DirStream>,
-    /// Lock owners: flock(2) and `F_OFD_SETLK` belong to the description.
-    pub locks: lock::Description,
     /// The end of the file as far as this description has seen it.
     end_seen: AtomicU64,
     /// The last fork that counted this description.

@@ -41,6 +41,8 @@ pub struct Node {
     pub elsewhere: AtomicBool,
     /// Its entry in the node's table of open objects.
     pub hold: Hold,
+    /// Record locks were asked for: it may have a shadow file.
+    pub shadowed: AtomicBool,
 }
 
 impl Node {
@@ -328,6 +330,9 @@ impl Node {
 /// no other process has it open.
 impl Drop for Node {
     fn drop(&mut self) {
+        if let Some(p) = Process::get() {
+            p.locks.node_gone(self, &p.nodes);
+        }
         crate::ops::hidden::last_use(self);
     }
 }
@@ -453,6 +458,7 @@ impl NodeIndex {
             opens: AtomicU32::new(0),
             elsewhere: AtomicBool::new(false),
             hold: Hold::default(),
+            shadowed: AtomicBool::new(false),
         });
         index.nodes.insert(key(mount, oid), Arc::downgrade(&node));
         if index.nodes.len() > index.limit {

@@ -1,11 +1,12 @@
 //! The locks of one open file description: flock(2) and `F_OFD_SETLK`. A description of ours gets
 //! kernel descriptions beside it - opened when first needed, shared by fork (see
-//! [`Description::share`]) and passed on by exec - and closing the last copy frees the locks.
-use super::{byte_of, fcntl_lock, range, shadow_name, wait, READ, UNLOCK, WRITE};
+//! [`super::Locks::share`]) and passed on by exec - and closing the last copy frees the locks.
+use super::wait::later;
+use super::{byte_of, fcntl_lock, range, READ, UNLOCK, WRITE};
 use crate::gate::Guarded;
 use crate::node::Node;
 use crate::ownfd::OwnFd;
-use crate::{rundir, Errno};
+use crate::{fail, rundir, Errno, Op};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A process that has never asked for an `F_OFD_SETLK` lock shares no owners of such with its
@@ -27,39 +28,47 @@ pub struct Description(Guarded<Owners>);
 
 impl Description {
     /// flock(2). Waits without `LOCK_NB`. `EINVAL`, `EWOULDBLOCK`, `EINTR`, `ENOLCK`.
-    pub fn flock(&self, node: &Node, operation: i32) -> Result<i64, Errno> {
+    pub fn flock(&self, node: &Node, operation: i32) -> Op<i64> {
         let kind = match operation & !libc::LOCK_NB {
             libc::LOCK_SH => READ,
             libc::LOCK_EX => WRITE,
             libc::LOCK_UN => UNLOCK,
-            _ => return Err(Errno::EINVAL),
+            _ => return fail(Errno::EINVAL),
         };
         let fd = self.flock_owner()?;
-        let byte = byte_of(node);
-        let attempt = || fcntl_lock(fd, libc::F_OFD_SETLK, &mut range(kind, byte, 1));
-        if operation & libc::LOCK_NB != 0 {
-            return attempt().map_err(busy);
+        let set = |kind| fcntl_lock(fd, libc::F_OFD_SETLK, &mut range(kind, byte_of(node), 1));
+        match set(kind) {
+            Err(Errno::EAGAIN | Errno::EACCES) => {}
+            answer => return Ok(answer?),
         }
-        wait(attempt)
+        // What the description had goes before what it wants comes: two that hold it together and
+        // both want it alone do not wait for each other.
+        let _ = set(UNLOCK);
+        if operation & libc::LOCK_NB != 0 {
+            return fail(Errno::EAGAIN);
+        }
+        let mut lock = range(kind, byte_of(node), 1);
+        later(fd, libc::F_OFD_SETLKW, &mut lock, false)
     }
 
-    /// The description of the shadow file that owns `F_OFD_SETLK` locks. `ENOLCK` without one.
-    pub(super) fn record_owner(&self, node: &Node) -> Result<i32, Errno> {
+    /// The description of the shadow file that owns `F_OFD_SETLK` locks, as `open` makes it.
+    pub(super) fn record_owner(
+        &self,
+        open: impl FnOnce() -> Result<OwnFd, Errno>,
+    ) -> Result<i32, Errno> {
         RECORDS.store(true, Ordering::Relaxed);
         let mut owners = self.0.lock();
         if owners.record.is_none() {
-            rundir::subdirectory("locks").map_err(none)?;
-            let flags = libc::O_RDWR | libc::O_CREAT;
-            owners.record = Some(rundir::open(&shadow_name(node), flags).map_err(none)?);
+            owners.record = Some(open()?);
         }
         owners.record.as_ref().map(OwnFd::raw).ok_or(Errno::ENOLCK)
     }
 
-    /// Makes the owner of flock exist, and where `record` allows it that of record locks.
-    pub(super) fn share(&self, node: &Node, record: bool) {
+    /// Makes the owner of flock exist, and where `open` can that of record locks.
+    pub(super) fn share(&self, open: impl FnOnce() -> Result<OwnFd, Errno>) {
         let _ = self.flock_owner();
-        if record && RECORDS.load(Ordering::Relaxed) {
-            let _ = self.record_owner(node);
+        if RECORDS.load(Ordering::Relaxed) {
+            let _ = self.record_owner(open);
         }
     }
 
@@ -86,22 +95,9 @@ impl Description {
         let mut owners = self.0.lock();
         if owners.flock.is_none() {
             let flags = libc::O_RDWR | libc::O_CREAT;
-            owners.flock = Some(rundir::open("flock", flags).map_err(none)?);
+            // Without a place for the lock there is no lock.
+            owners.flock = Some(rundir::open("flock", flags).map_err(|_| Errno::ENOLCK)?);
         }
         owners.flock.as_ref().map(OwnFd::raw).ok_or(Errno::ENOLCK)
     }
-}
-
-/// The kernel may answer either for a lock that is another's; flock(2) knows one.
-fn busy(e: Errno) -> Errno {
-    if e == Errno::EACCES {
-        Errno::EAGAIN
-    } else {
-        e
-    }
-}
-
-/// Without a place for the lock there is no lock.
-fn none(_: Errno) -> Errno {
-    Errno::ENOLCK
 }

@@ -8,12 +8,13 @@
 mod append;
 mod description;
 mod record;
+mod shadow;
 mod wait;
 
 pub use append::Append;
 pub use description::Description;
 pub use record::Locks;
-pub use wait::{set_pending, wait};
+pub use wait::{set_later, LATER};
 
 use crate::node::Node;
 use crate::ownfd::OwnFd;
@@ -45,12 +46,6 @@ pub(crate) fn is_claimed(file: &OwnFd, byte: i64) -> bool {
     let mut lock = range(WRITE, byte, 1);
     let asked = fcntl_lock(file.raw(), libc::F_OFD_GETLK, &mut lock);
     asked.is_err() || lock.l_type != UNLOCK
-}
-
-/// The name of an object's shadow file.
-fn shadow_name(node: &Node) -> String {
-    let mount = node.mount.hash();
-    format!("locks/{mount:016x}.{:x}.{:x}", node.oid.hi, node.oid.lo)
 }
 
 fn mix(seed: u64, value: u64) -> u64 {

@@ -1,15 +1,16 @@
 //! Record locks: fcntl(2) `F_SETLK`, `F_SETLKW`, `F_GETLK` and their `F_OFD_` kin, on the object's
-//! shadow file. The process owns the former through one descriptor of the shadow, which goes -
-//! and with it, as POSIX has it, every lock - when any descriptor of the object is closed.
+//! shadow file. The process owns the former through one descriptor of the shadow; as POSIX has it,
+//! they all go when any descriptor of the object is closed.
 use super::append::{Append, Appends};
-use super::{fcntl_lock, range, shadow_name, wait, READ, UNLOCK, WRITE};
+use super::wait::later;
+use super::{fcntl_lock, range, shadow, READ, UNLOCK, WRITE};
 use crate::file::OpenFile;
 use crate::gate::Guarded;
-use crate::node::Node;
+use crate::node::{Node, NodeIndex};
 use crate::ownfd::OwnFd;
-use crate::{inherit, rundir, user, Errno, Op};
+use crate::{inherit, user, Errno, Op};
 use dfs::ObjectId;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// The locks of this process.
 #[derive(Default)]
@@ -17,21 +18,31 @@ pub struct Locks {
     shadows: Guarded<Vec<Shadow>>,
     /// Length of `shadows`, read without the lock.
     count: AtomicU32,
+    swept: AtomicBool,
     appends: Appends,
 }
 
-/// The shadow of an object on which this process may hold `F_SETLK` locks.
+/// The shadow of an object on which this process may hold `F_SETLK` locks. All descriptions of
+/// shadows are opened with the list locked, and none while this process may hold such locks.
 struct Shadow {
     mount: u64,
     oid: ObjectId,
     fd: OwnFd,
+    /// For the first `F_OFD_SETLK` that comes while the process holds locks: see [`shadow::open`].
+    spare: Option<OwnFd>,
+}
+
+impl Shadow {
+    fn is_of(&self, node: &Node) -> bool {
+        self.oid == node.oid && self.mount == node.mount.hash()
+    }
 }
 
 impl Locks {
     /// fcntl(2) with a lock command. `EBADF` where the access mode does not fit the lock, `EINVAL`,
-    /// `EOVERFLOW`, `EAGAIN`, `EINTR` (waiting), `ENOLCK` (no run-time directory; or an OFD lock
-    /// first asked for while this process holds a record lock on the same object, which opening the
-    /// shadow again would lose).
+    /// `EOVERFLOW`, `EAGAIN`, `ENOLCK` (no run-time directory; or a second description's first OFD
+    /// lock while this process holds record locks on the same object, which opening the shadow
+    /// again would lose). A wait is left to the caller: `EINTR`, `EDEADLK`.
     pub fn fcntl(&self, file: &OpenFile, cmd: i32, arg: i64) -> Op<i64> {
         let asked: libc::flock = user::get(arg)?;
         let (start, len) = absolute(file, &asked)?;
@@ -57,27 +68,47 @@ impl Locks {
                 user::put(arg, lock)?;
                 Ok(0)
             }
-            libc::F_SETLKW => Ok(wait(|| fcntl_lock(fd, libc::F_SETLK, &mut lock))?),
-            libc::F_OFD_SETLKW => Ok(wait(|| fcntl_lock(fd, libc::F_OFD_SETLK, &mut lock))?),
+            libc::F_SETLKW | libc::F_OFD_SETLKW => later(fd, cmd, &mut lock, true),
             _ => Ok(fcntl_lock(fd, cmd, &mut lock)?),
         }
     }
 
-    /// A descriptor of the file was closed: the process's record locks on the object go. One load
-    /// when there are none.
+    /// A descriptor of the file was closed: the process's record locks on the object go; threads
+    /// that wait for one go on waiting. One load when there are none.
     pub fn descriptor_closed(&self, node: &Node) {
         if self.count.load(Ordering::Relaxed) == 0 || inherit::in_shared_child() {
             return;
         }
-        let mount = node.mount.hash();
         let mut shadows = self.shadows.lock();
-        let at = shadows
-            .iter()
-            .position(|s| s.oid == node.oid && s.mount == mount);
-        if let Some(at) = at {
-            drop(shadows.swap_remove(at));
-            self.count.store(shadows.len() as u32, Ordering::Relaxed);
+        if let Some(shadow) = shadows.iter_mut().find(|s| s.is_of(node)) {
+            let mut all = range(UNLOCK, 0, 0);
+            let _ = fcntl_lock(shadow.fd.raw(), libc::F_SETLK, &mut all);
+            if shadow.spare.is_none() {
+                shadow.spare = shadow::open(node).ok();
+            }
         }
+    }
+
+    /// The object is not open here any more: nor is its shadow, which goes with its last user.
+    pub fn node_gone(&self, node: &Node, nodes: &NodeIndex) {
+        let shadowed = node.shadowed.load(Ordering::Relaxed);
+        let inherited = || self.count.load(Ordering::Relaxed) > 0;
+        if !(shadowed || inherited()) || inherit::in_shared_child() {
+            return;
+        }
+        let mut shadows = self.shadows.lock();
+        if !shadowed && !shadows.iter().any(|s| s.is_of(node)) {
+            return;
+        }
+        // Somebody has opened it again; its own end comes.
+        let again = nodes.find(node.mount, node.oid);
+        if again.is_none() {
+            shadows.retain(|s| !s.is_of(node));
+            self.count.store(shadows.len() as u32, Ordering::Relaxed);
+            shadow::retire(node);
+        }
+        drop(shadows);
+        drop(again);
     }
 
     /// Excludes every other writer at the end of the object on this node while the guard lives.
@@ -87,7 +118,7 @@ impl Locks {
 
     /// Makes the lock owners of an open file exist, so that a child about to be born shares them.
     pub fn share(&self, file: &OpenFile) {
-        file.locks.share(&file.node, !self.holds(&file.node));
+        file.locks.share(|| self.for_description(&file.node));
     }
 
     /// In a fork child: record locks are the parent's.
@@ -96,57 +127,73 @@ impl Locks {
         self.count.store(0, Ordering::Relaxed);
     }
 
-    /// The number of each shadow and whose it is: they must stay open over an exec.
+    /// The number of each shadow and whose it is: they must stay open over an exec. Also the spare
+    /// ones, the close of which would take the locks along.
     pub fn each(&self, f: &mut dyn FnMut(u64, ObjectId, &OwnFd)) {
         for shadow in self.shadows.lock().iter() {
             f(shadow.mount, shadow.oid, &shadow.fd);
+            if let Some(spare) = &shadow.spare {
+                f(shadow.mount, shadow.oid, spare);
+            }
         }
     }
 
-    /// Takes over the shadow an earlier image of this process left.
+    /// Takes over the shadow an earlier image of this process left, in the order of [`Locks::each`].
     pub fn inherit(&self, mount: u64, oid: ObjectId, fd: OwnFd) {
         let mut shadows = self.shadows.lock();
-        shadows.push(Shadow { mount, oid, fd });
+        let known = shadows
+            .iter_mut()
+            .find(|s| s.oid == oid && s.mount == mount);
+        match known {
+            Some(shadow) => shadow.spare = Some(fd),
+            None => shadows.push(Shadow {
+                mount,
+                oid,
+                fd,
+                spare: None,
+            }),
+        }
         self.count.store(shadows.len() as u32, Ordering::Relaxed);
     }
 
     /// The kernel descriptor that owns (or would own) the lock; `None`: nothing to unlock.
     fn owner(&self, file: &OpenFile, ofd: bool, kind: i16) -> Result<Option<i32>, Errno> {
-        if !ofd {
-            return self.shadow(&file.node, kind);
+        match ofd {
+            true => file
+                .locks
+                .record_owner(|| self.for_description(&file.node))
+                .map(Some),
+            false => self.for_process(&file.node, kind),
         }
-        if file.locks.export()[1] < 0 && self.holds(&file.node) {
-            return Err(Errno::ENOLCK);
-        }
-        file.locks.record_owner(&file.node).map(Some)
     }
 
-    fn holds(&self, node: &Node) -> bool {
-        let mount = node.mount.hash();
-        let shadows = self.shadows.lock();
-        shadows
-            .iter()
-            .any(|s| s.oid == node.oid && s.mount == mount)
-    }
-
-    fn shadow(&self, node: &Node, kind: i16) -> Result<Option<i32>, Errno> {
-        let mount = node.mount.hash();
+    fn for_description(&self, node: &Node) -> Result<OwnFd, Errno> {
         let mut shadows = self.shadows.lock();
-        let known = shadows
-            .iter()
-            .find(|s| s.oid == node.oid && s.mount == mount);
-        if let Some(shadow) = known {
+        match shadows.iter_mut().find(|s| s.is_of(node)) {
+            Some(shadow) => shadow.spare.take().ok_or(Errno::ENOLCK),
+            None => shadow::open(node),
+        }
+    }
+
+    fn for_process(&self, node: &Node, kind: i16) -> Result<Option<i32>, Errno> {
+        let mut shadows = self.shadows.lock();
+        if let Some(shadow) = shadows.iter().find(|s| s.is_of(node)) {
             return Ok(Some(shadow.fd.raw()));
         }
         if kind == UNLOCK {
             return Ok(None);
         }
-        rundir::subdirectory("locks").map_err(|_| Errno::ENOLCK)?;
-        let flags = libc::O_RDWR | libc::O_CREAT;
-        let fd = rundir::open(&shadow_name(node), flags).map_err(|_| Errno::ENOLCK)?;
+        if shadows.is_empty() && !self.swept.swap(true, Ordering::Relaxed) {
+            shadow::sweep();
+        }
+        let (fd, spare) = (shadow::open(node)?, shadow::open(node).ok());
         let raw = fd.raw();
-        let oid = node.oid;
-        shadows.push(Shadow { mount, oid, fd });
+        shadows.push(Shadow {
+            mount: node.mount.hash(),
+            oid: node.oid,
+            fd,
+            spare,
+        });
         self.count.store(shadows.len() as u32, Ordering::Relaxed);
         Ok(Some(raw))
     }
