@@ -227,17 +227,21 @@ static void of_both_kinds(void)
 	lock = area(F_WRLCK, 0, 4);
 	CHECK_OK(fcntl(fd, F_SETLK, &lock));
 	CHECK_ERRNO(fcntl(fd, F_OFD_SETLK, &lock), EAGAIN);
-	/* A third owner's shadow would cost the process its lock. */
+	CHECK_ERRNO(fcntl(other, F_OFD_SETLK, &lock), EAGAIN);
+	int third = MUST(open(path, O_RDWR));
+
+	/* Nothing is kept for one more: opening the shadow would cost the process its lock. */
 	if (t_mount())
-		CHECK_ERRNO(fcntl(other, F_OFD_SETLK, &lock), ENOLCK);
+		CHECK_ERRNO(fcntl(third, F_OFD_SETLK, &lock), ENOLCK);
 	else
-		CHECK_ERRNO(fcntl(other, F_OFD_SETLK, &lock), EAGAIN);
+		CHECK_ERRNO(fcntl(third, F_OFD_SETLK, &lock), EAGAIN);
 	may(path, F_WRLCK, 0, 1, false);
 	may(path, F_WRLCK, 4, 1, false);
 	/* Any close of the file ends the former, not the latter. */
 	CHECK_OK(close(other));
 	may(path, F_WRLCK, 0, 1, true);
 	may(path, F_WRLCK, 4, 1, false);
+	CHECK_OK(close(third));
 	CHECK_OK(close(fd));
 	may(path, F_WRLCK, 4, 1, true);
 }
