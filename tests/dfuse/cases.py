@@ -262,6 +262,18 @@ def guest(stage, program, timeout=30, **env):
 
 
 @case
+def handles_are_imported(stage):
+    server = stage.serve()
+    write(server.point + "/f", b"by dfuse")
+    stage.tool("counters", "--reset")
+    equal(guest(stage, f"print(open('{server.point}/f').read())"), "by dfuse\n", "what the library reads")
+    counted = stage.counters()
+    for connect in ("daos_pool_connect", "daos_cont_open", "dfs_mount"):
+        equal(counted.get(connect, 0), 0, f"calls of {connect}")
+    check(counted.get("dfs_global2local", 0) >= 1, f"imported: {counted}")
+
+
+@case
 def another_user_connects(stage):
     server = stage.serve("--disable-caching", "--multi-user")
     os.chmod(server.point, 0o777)
@@ -380,3 +392,111 @@ print(len(os.pread(fd, 9999, 0)), os.pwrite(fd, b'y', 0), os.stat('{server.point
     finally:
         child.kill()
         child.wait()
+
+
+@case
+def read_only_and_balanced(stage):
+    stage.tool("cont", "create", "--balanced", POOL, "bal")
+    balanced = stage.mount("--pool", POOL, "--container", "bal", "--disable-caching", point="b").point
+    write(balanced + "/f", b"x")
+    guest(stage, f"import os; os.symlink('f', '{balanced}/l'); os.rename('{balanced}/l', '{balanced}/k')")
+    equal(os.readlink(balanced + "/k"), "f", "a link renamed in a balanced container")
+    write(stage.serve(point="w").point + "/f", b"x")
+    fixed = stage.serve("--read-only", "--disable-caching", point="r").point
+    program = f"""
+import errno
+print(open('{fixed}/f').read())
+try: open('{fixed}/f', 'w'); print('written')
+except OSError as e: print(errno.errorcode[e.errno])
+"""
+    equal(guest(stage, program), "x\nEROFS\n", "a mount of type ro")
+    stage.tool("cont", "protect", POOL, CONT)
+    protected = stage.serve(point="p").point
+    equal(guest(stage, program.replace(fixed, protected)), "x\nEROFS\n", "a container that is read-only")
+
+
+@case
+def odd_mount_points(stage):
+    odd = stage.serve(point="with space\tand\\tab").point
+    write(odd + "/f", b"odd")
+    equal(guest(stage, f"print(open({odd!r} + '/f').read())"), "odd\n", "a mount point with a blank")
+    inner = os.path.join(odd, "in")
+    os.mkdir(inner)
+    stage.tool("cont", "create", POOL, "nested")
+    stage.mount("--pool", POOL, "--container", "nested", "--disable-caching", point=os.path.relpath(inner, stage.top))
+    write(inner + "/g", b"nested")
+    equal(guest(stage, f"import os; print(open({inner!r} + '/g').read(), os.listdir({odd!r}))"),
+          "nested ['in', 'f']\n" if os.listdir(odd) == ["in", "f"] else "nested ['f', 'in']\n", "a mount in a mount")
+    bound = os.path.join(stage.top, "bound")
+    os.mkdir(bound)
+    os.mkdir(odd + "/sub")
+    write(odd + "/sub/h", b"bound")
+    stage.run(["mount", "--bind", odd + "/sub", bound])
+    try:
+        equal(guest(stage, f"import os; print(open({bound!r} + '/h').read(), os.listdir({bound!r}))"),
+              "bound ['h']\n", "a bind mount of a directory")
+    finally:
+        stage.run(["umount", bound])
+    scratch = os.path.join(odd, "tmp")
+    os.mkdir(scratch)
+    stage.run(["mount", "-t", "tmpfs", "none", scratch])
+    try:
+        write(scratch + "/k", b"kernel")
+        inside = f"""
+import os
+print(open({scratch!r} + '/k').read())
+os.chdir({odd!r}); print(open('tmp/k').read(), open('tmp/../f').read(), os.listdir('tmp'))
+fd = os.open('.', os.O_RDONLY | os.O_DIRECTORY)
+print(os.stat('tmp/k', dir_fd=fd).st_size, os.path.ismount('tmp'))
+open('tmp/new', 'w').write('n')
+"""
+        equal(guest(stage, inside), "kernel\nkernel odd ['k']\n6 True\n", "a mount of the kernel's inside")
+        equal(sorted(os.listdir(scratch)), ["k", "new"], "its names")
+    finally:
+        stage.run(["umount", scratch])
+    equal(os.listdir(scratch), [], "below it")
+    program = f"import os; print(os.path.exists({odd!r} + '/f'))"
+    unshared = ["unshare", "-m", "--propagation", "private", "sh", "-c",
+                'umount -l "$1" && LD_PRELOAD=$2 exec "$3" -c "$4"', "sh", odd,
+                stage.path("libpil4dfs.so.0"), sys.executable, program]
+    equal(stage.run(unshared).stdout, b"False\n", "unmounted in another name space")
+
+
+@case
+def later_mounts_are_noticed(stage):
+    first = stage.serve(point="one").point
+    write(first + "/f", b"1")
+    second = os.path.join(stage.top, "two")
+    os.mkdir(second)
+    program = f"""
+import os, sys, time
+def say(*words): print(*words, flush=True)
+def seen():
+    os.stat({first!r} + '/f')
+    try: return open({second!r} + '/f').read()
+    except OSError as e: return e.strerror
+say(open({first!r} + '/f').read())
+sys.stdin.readline(); time.sleep(1.2); say(seen())
+sys.stdin.readline(); time.sleep(1.2); say(seen())
+"""
+    env = stage.library(D_IL_REPORT="0")
+    child = subprocess.Popen([sys.executable, "-c", program], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        equal(child.stdout.readline(), "1\n", "the first mount")
+        stage.tool("cont", "create", POOL, "later")
+        later = stage.mount("--pool", POOL, "--container", "later", "--disable-caching", point="two")
+        write(second + "/f", b"2")
+        stage.tool("counters", "--reset")
+        child.stdin.write("\n")
+        child.stdin.flush()
+        equal(child.stdout.readline(), "2\n", "a later mount")
+        check(stage.counters().get("dfs_global2local", 0) >= 1, f"served by the library: {stage.counters()}")
+        later.stop()
+        child.stdin.write("\n")
+        child.stdin.flush()
+        equal(child.stdout.readline(), "No such file or directory\n", "after it was unmounted")
+    finally:
+        child.kill()
+        child.wait()
+
+

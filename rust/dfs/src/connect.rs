@@ -150,20 +150,26 @@ pub(crate) fn lookup_root(
     }
 }
 
+/// Whether the container is a balanced one, as far as this libdfs tells; local.
+pub(crate) fn is_balanced(api: &Api, dfs: *mut dfs_t) -> bool {
+    query(api, dfs).is_some_and(|attr| attr.da_mode as i32 & DFS_BALANCED != 0)
+}
+
 /// The container's default chunk size, as far as this libdfs tells; local.
 pub(crate) fn chunk_size(api: &Api, dfs: *mut dfs_t, root: *mut dfs_obj_t) -> u64 {
-    let asked = query_chunk_size(api, dfs).or_else(|| object_chunk_size(api, dfs, root));
+    let asked = query(api, dfs).map(|attr| attr.da_chunk_size);
+    let asked = asked.or_else(|| object_chunk_size(api, dfs, root));
     match asked {
         None | Some(0) => DFS_DEFAULT_CHUNK_SIZE,
         Some(size) => size,
     }
 }
 
-fn query_chunk_size(api: &Api, dfs: *mut dfs_t) -> Option<u64> {
+fn query(api: &Api, dfs: *mut dfs_t) -> Option<dfs_attr_t> {
     let query = api.dfs_query?;
     let mut attr = MaybeUninit::<dfs_attr_t>::zeroed();
     // SAFETY: the result lives through the call; a zeroed dfs_attr_t is valid.
-    unsafe { (query(dfs, attr.as_mut_ptr()) == 0).then(|| attr.assume_init().da_chunk_size) }
+    unsafe { (query(dfs, attr.as_mut_ptr()) == 0).then(|| attr.assume_init()) }
 }
 
 fn object_chunk_size(api: &Api, dfs: *mut dfs_t, root: *mut dfs_obj_t) -> Option<u64> {

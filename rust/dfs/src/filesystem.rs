@@ -46,6 +46,20 @@ impl Filesystem {
         Filesystem::over(client, session, found, ordinal, names)
     }
 
+    /// As [`Filesystem::connect`]; with `read_only` nothing may be changed, whatever the container
+    /// allows.
+    pub fn connect_limited(
+        client: &Arc<Client>,
+        pool: &CStr,
+        cont: &CStr,
+        read_only: bool,
+    ) -> Result<Arc<Filesystem>> {
+        let (session, mut found) = connect::open(client, pool, cont)?;
+        found.read_only |= read_only;
+        let names = Some((pool.to_owned(), cont.to_owned()));
+        Filesystem::over(client, session, found, 1, names)
+    }
+
     /// A file system over a session just made: opens the root directory.
     pub(crate) fn over(
         client: &Arc<Client>,

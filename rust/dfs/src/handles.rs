@@ -20,7 +20,7 @@ pub struct Handles {
     pub dfs: Vec<u8>,
     /// Nothing may be changed through them: libdfs does not tell.
     pub read_only: bool,
-    /// Mounted in balanced mode: libdfs does not tell, either.
+    /// Mounted in balanced mode: libdfs does not always tell, either.
     pub balanced: bool,
     /// The container's number in inode numbers, see [`Filesystem::connect_numbered`].
     pub ordinal: u64,
@@ -68,14 +68,14 @@ impl Filesystem {
             shares: false,
             previous: null_mut(),
         };
-        let found = connect::Found {
-            read_only: handles.read_only,
-            balanced: handles.balanced,
-        };
         if let Err(e) = open(api, &mut session, handles) {
             close(api, &session);
             return Err(e);
         }
+        let found = connect::Found {
+            read_only: handles.read_only,
+            balanced: handles.balanced || connect::is_balanced(api, session.dfs),
+        };
         Filesystem::over(
             client,
             session,

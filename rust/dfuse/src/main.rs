@@ -59,7 +59,12 @@ fn run(options: &Options) -> Result<(), String> {
     };
     let signals = daemon::block_signals();
     let server = Arc::new(serve(options, &target)?);
-    let session = start(options, &at, front::Front(server.clone()))?;
+    let way = mountpoint::Way {
+        // A container that can only be read shows as what it is.
+        read_only: options.read_only || server.root_is_read_only(),
+        multi_user: options.multi_user,
+    };
+    let session = start(options, way, &at, front::Front(server.clone()))?;
     let last = server.clone();
     daemon::unmount_on_signal(signals, at, move || last.close());
     waiting.ready();
@@ -167,13 +172,10 @@ fn reason(errno: Errno) -> String {
 /// Mounts and shakes hands with the kernel.
 fn start(
     options: &Options,
+    way: mountpoint::Way,
     at: &Path,
     front: front::Front,
 ) -> Result<fuser::Session<front::Front>, String> {
-    let way = mountpoint::Way {
-        read_only: options.read_only,
-        multi_user: options.multi_user,
-    };
     let mut config = fuser::Config::default();
     config.n_threads = Some(options.threads());
     config.clone_fd = true;

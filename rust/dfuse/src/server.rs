@@ -40,6 +40,13 @@ impl Server {
         }
     }
 
+    /// True if the root is that of a container which can only be read.
+    pub fn root_is_read_only(&self) -> bool {
+        let root = self.inodes.get(1);
+        let container = root.as_ref().map(|inode| &inode.body);
+        matches!(container, Ok(Body::Object(container, _)) if container.fs.is_read_only())
+    }
+
     /// The name below a directory; an entry point is crossed.
     pub fn lookup(&self, parent: u64, name: &CStr) -> Result<Found> {
         let dir = self.inodes.get(parent)?;

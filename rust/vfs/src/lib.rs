@@ -33,6 +33,8 @@ pub mod user;
 pub mod credentials;
 pub mod cwd;
 pub mod dcache;
+mod dfuse;
+mod discover;
 mod idmap;
 pub mod mount;
 pub mod permission;

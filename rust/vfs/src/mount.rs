@@ -1,11 +1,14 @@
 //! The mounts: which paths are ours, and what each one stands on (Linux: the mount tree).
 //!
-//! The table is made once at start from the environment's mounts and `/proc/self/mountinfo` and
-//! never changes. Nothing is touched until the first path or descriptor below a mount is used:
-//! [`Mount::fs`] brings the client and the container up then, once, on the calling thread.
+//! The table is made at start from the environment's mounts and `/proc/self/mountinfo`; mounts of
+//! dfuse's that come or go later are noticed by calls below a mount ([`MountTable::look_again`]).
+//! Nothing is touched until the first path or descriptor below a mount is used: [`Mount::fs`] brings
+//! the client and the container up then, once, on the calling thread.
 use crate::board;
 use crate::call;
 use crate::dcache::now_ms;
+use crate::dfuse;
+use crate::discover::{self, Seen, Watch};
 use crate::fd;
 use crate::filter::{pil_filter, Prefix};
 use crate::gate::{self, Guarded};
@@ -17,7 +20,7 @@ use crate::Errno;
 use dfs::{Access, Client, Filesystem, Handles};
 use once_cell::sync::OnceCell;
 use std::ffi::{CStr, CString};
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, AtomicU64, Ordering};
 use std::sync::Arc;
 
 /// A mount named by the environment (or the C API).
@@ -52,7 +55,13 @@ pub struct Mount {
     /// A dfuse serves the same files through the kernel.
     pub served_by_dfuse: bool,
     /// Another mount lies below this one.
-    pub covered: bool,
+    covered: AtomicBool,
+    /// Nothing may be changed through it, whatever the container allows.
+    read_only: bool,
+    /// A mount of the kernel's in one of ours: here the kernel's part begins.
+    kernel: bool,
+    /// It was unmounted.
+    gone: AtomicBool,
     names: Option<(CString, CString)>,
     up: OnceCell<Up>,
     /// Serialises the first use; holds the last failure. A fork child finds it free.
@@ -80,7 +89,10 @@ impl Mount {
             point,
             dev,
             served_by_dfuse: dfuse,
-            covered: false,
+            covered: AtomicBool::new(false),
+            read_only: false,
+            kernel: false,
+            gone: AtomicBool::new(false),
             names,
             up: OnceCell::new(),
             bring_up: Guarded::new(None),
@@ -90,6 +102,29 @@ impl Mount {
             offered: Guarded::new(None),
             exported: OnceCell::new(),
         }
+    }
+
+    /// One that the kernel's table shows.
+    fn seen(seen: &Seen, point: CString) -> Mount {
+        Mount {
+            read_only: seen.read_only,
+            kernel: seen.kernel,
+            ..Mount::new(point, seen.dev, !seen.kernel, None)
+        }
+    }
+
+    /// True if another mount lies below this one.
+    pub fn is_covered(&self) -> bool {
+        self.covered.load(Ordering::Relaxed)
+    }
+
+    fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Relaxed)
+    }
+
+    /// Paths into it are ours.
+    fn serves(&self) -> bool {
+        !self.kernel && !self.given_up()
     }
 
     /// The file system, brought up by the first call. `EIO` when that is impossible (one line of
@@ -207,23 +242,32 @@ impl Mount {
     }
 
     fn connect(&'static self) -> Result<Up, Errno> {
-        let (pool, cont) = match &self.names {
-            Some(names) => names.clone(),
-            None => self.ask_dfuse().inspect_err(|e| {
-                log::error!(
-                    "{}: {e:?} reading user.daos of the mount point",
-                    self.shown()
-                );
-            })?,
+        fd::prepare();
+        let said = match &self.names {
+            Some(names) => dfuse::Answer {
+                names: names.clone(),
+                handles: None,
+            },
+            None => {
+                let want_handles = self.offered.lock().is_none();
+                dfuse::ask(&self.point, self.dev, self.read_only, want_handles).inspect_err(
+                    |e| {
+                        log::error!(
+                            "{}: {e:?} asking the dfuse there; the mount is left to it",
+                            self.shown()
+                        );
+                    },
+                )?
+            }
         };
+        let (pool, cont) = said.names;
         self.warn_of_shadow();
         board::start();
-        fd::prepare();
         let client =
             start_client().map_err(|why| self.report(why.errno, &pool, &cont, &why.text))?;
-        let fs = match self.import(client, &pool, &cont) {
+        let fs = match self.import(client, &pool, &cont, said.handles) {
             Some(fs) => fs,
-            None => Filesystem::connect(client, &pool, &cont)
+            None => Filesystem::connect_limited(client, &pool, &cont, self.read_only)
                 .map_err(|e| self.report(e, &pool, &cont, reason(e)))?,
         };
         let object = fs
@@ -243,10 +287,18 @@ impl Mount {
         Ok(Up { fs, root, image })
     }
 
-    /// The offered handles, if they live; it is no error if they do not.
-    fn import(&self, client: &Arc<Client>, pool: &CStr, cont: &CStr) -> Option<Arc<Filesystem>> {
-        let mut handles = self.offered.lock().take()?;
+    /// The handles of the image before this one or of dfuse, if they live; it is no error if they
+    /// do not (or were made by another release of libdfs).
+    fn import(
+        &self,
+        client: &Arc<Client>,
+        pool: &CStr,
+        cont: &CStr,
+        dfuses: Option<Handles>,
+    ) -> Option<Arc<Filesystem>> {
+        let mut handles = self.offered.lock().take().or(dfuses)?;
         handles.names = Some((pool.to_owned(), cont.to_owned()));
+        handles.read_only |= self.read_only;
         Filesystem::import_handles(client, &handles).ok()
     }
 
@@ -292,22 +344,6 @@ impl Mount {
     fn shown(&self) -> std::borrow::Cow<'_, str> {
         self.point.to_string_lossy()
     }
-
-    /// Pool and container of a mount that only dfuse knows.
-    fn ask_dfuse(&self) -> Result<(CString, CString), Errno> {
-        let mut value = [0u8; 512];
-        // SAFETY: strings and a buffer of the stated length.
-        let n = unsafe {
-            call!(
-                SYS_lgetxattr,
-                self.point.as_ptr(),
-                c"user.daos".as_ptr(),
-                value.as_mut_ptr(),
-                value.len()
-            )
-        }?;
-        parse_uns(&value[..n as usize]).ok_or(Errno::EINVAL)
-    }
 }
 
 fn reason(errno: Errno) -> &'static str {
@@ -342,17 +378,6 @@ fn system() -> u64 {
 fn fnv(hash: u64, bytes: &[u8]) -> u64 {
     let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
     bytes.iter().fold(hash, step)
-}
-
-/// `DAOS.POSIX://<pool>/<container>`, as in the extended attribute `user.daos`.
-fn parse_uns(value: &[u8]) -> Option<(CString, CString)> {
-    let value = value.strip_suffix(b"\0").unwrap_or(value);
-    let rest = value.strip_prefix(b"DAOS.POSIX://")?;
-    let slash = rest.iter().position(|&b| b == b'/')?;
-    let (pool, cont) = (&rest[..slash], &rest[slash + 1..]);
-    let cont = cont.split(|&b| b == b'/').next()?;
-    (!pool.is_empty() && !cont.is_empty()).then_some(())?;
-    Some((CString::new(pool).ok()?, CString::new(cont).ok()?))
 }
 
 /// Loads libdaos and libdfs, or says in a sentence why not; set once by the entry layer.
@@ -399,9 +424,16 @@ pub fn client() -> Option<&'static Arc<Client>> {
     CLIENT.get()
 }
 
-/// The mounts of the process, immutable.
+/// How often the kernel's table is looked at again, at most.
+const LOOK_MS: u64 = 1_000;
+
+/// The mounts of the process. The list is replaced as a whole and only grows: a mount that is gone
+/// stays in it, marked.
 pub struct MountTable {
-    mounts: &'static [Mount],
+    list: AtomicPtr<Vec<&'static Mount>>,
+    /// `None`: the kernel's table was none of our business at the start, and stays so.
+    watch: Option<Guarded<Watch>>,
+    looked: AtomicU64,
 }
 
 impl MountTable {
@@ -415,11 +447,16 @@ impl MountTable {
                 mounts.push(Mount::new(point, 0, false, names));
             }
         }
-        for (point, dev) in dfuse_mounts(config.mountinfo) {
-            let Some(point) = clean(&point) else { continue };
+        for seen in discover::seen(config.mountinfo) {
+            let Some(point) = clean(&seen.point) else {
+                continue;
+            };
             match mounts.iter_mut().find(|m| m.point == point) {
-                Some(m) => (m.dev, m.served_by_dfuse) = (dev, true),
-                None => mounts.push(Mount::new(point, dev, true, None)),
+                Some(m) if seen.kernel => m.kernel |= m.names.is_none(),
+                Some(m) => {
+                    (m.dev, m.served_by_dfuse, m.read_only) = (seen.dev, true, seen.read_only);
+                }
+                None => mounts.push(Mount::seen(&seen, point)),
             }
         }
         for (i, m) in mounts.iter_mut().enumerate() {
@@ -427,25 +464,94 @@ impl MountTable {
                 m.dev = libc::makedev(0, 0xDA05 + i as u32);
             }
         }
-        let points: Vec<CString> = mounts.iter().map(|m| m.point.clone()).collect();
-        for m in &mut mounts {
-            m.covered = points
-                .iter()
-                .any(|p| below(p.as_bytes(), m.point.as_bytes()));
+        let table = MountTable {
+            list: AtomicPtr::new(Box::into_raw(Box::default())),
+            watch: (!config.mountinfo.is_empty()).then(Guarded::default),
+            looked: AtomicU64::new(now_ms()),
+        };
+        table.add(mounts);
+        table
+    }
+
+    fn list(&self) -> &'static [&'static Mount] {
+        // SAFETY: a leaked box, never changed once it is here.
+        unsafe { &*self.list.load(Ordering::Acquire) }
+    }
+
+    /// Puts a longer list in the list's place. One caller at a time.
+    fn add(&self, new: Vec<Mount>) {
+        let leaked = Vec::leak(new).iter();
+        let list: Vec<&'static Mount> = self.iter().chain(leaked).collect();
+        for m in &list {
+            let inner = |p: &&Mount| !p.is_gone() && below(p.point.as_bytes(), m.point.as_bytes());
+            m.covered
+                .store(list.iter().any(|p| inner(&p)), Ordering::Relaxed);
         }
-        let mounts: &'static [Mount] = Vec::leak(mounts);
-        publish(mounts);
-        MountTable { mounts }
+        let list = Box::leak(Box::new(list));
+        self.list.store(list, Ordering::Release);
+        publish(list);
+    }
+
+    /// Looks whether dfuse mounts came or went, at most once in [`LOOK_MS`]: for calls that are
+    /// ours, before they find their mount. `now` is [`now_ms`]'s.
+    #[inline]
+    pub(crate) fn look_again(&self, now: u64) {
+        if now.wrapping_sub(self.looked.load(Ordering::Relaxed)) >= LOOK_MS {
+            self.look(now);
+        }
+    }
+
+    #[cold]
+    fn look(&self, now: u64) {
+        self.looked.store(now, Ordering::Relaxed);
+        let Some(watch) = &self.watch else { return };
+        let Some(mut watch) = watch.try_lock() else {
+            return;
+        };
+        if inherit::in_shared_child() {
+            return;
+        }
+        if let Some(text) = watch.changed() {
+            self.update(&discover::seen(&text));
+        }
+    }
+
+    /// The name space is another from now on: everything is looked at anew.
+    pub(crate) fn other_name_space(&self) {
+        if let Some(watch) = &self.watch {
+            watch.lock().forget();
+            self.looked.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Marks what is not there any more and adds what is new.
+    fn update(&self, seen: &[Seen]) {
+        let is = |m: &Mount, s: &Seen| {
+            m.dev == s.dev && m.kernel == s.kernel && m.point.as_bytes() == s.point
+        };
+        for m in self.iter().filter(|m| m.names.is_none() && !m.is_gone()) {
+            if !seen.iter().any(|s| is(m, s)) {
+                m.gone.store(true, Ordering::Relaxed);
+                m.given_up.store(true, Ordering::Relaxed);
+            }
+        }
+        let known = |s: &Seen| {
+            let named = |m: &Mount| m.names.is_some() && m.point.as_bytes() == s.point;
+            self.iter().any(|m| !m.is_gone() && (is(m, s) || named(m)))
+        };
+        let new = seen.iter().filter(|s| !known(s));
+        let new = new.filter_map(|s| Some(Mount::seen(s, clean(&s.point)?)));
+        self.add(new.collect());
     }
 
     /// All mounts.
     pub fn iter(&self) -> impl Iterator<Item = &'static Mount> {
-        self.mounts.iter()
+        self.list().iter().copied()
     }
 
     /// True without any mount.
     pub fn is_empty(&self) -> bool {
-        self.mounts.is_empty()
+        self.list().is_empty()
     }
 
     /// Paths do not mean what they meant (chroot(2), setns(2)): nothing new is ours. What is open
@@ -454,35 +560,45 @@ impl MountTable {
         log::warn!(
             "the root or a name space was changed: paths below mounts are left to the kernel"
         );
-        for mount in self.mounts {
+        for mount in self.iter() {
             mount.given_up.store(true, Ordering::Relaxed);
         }
     }
 
     /// The mount with this device number.
     pub fn by_dev(&self, dev: u64) -> Option<&'static Mount> {
-        self.mounts.iter().find(|m| m.dev == dev)
+        self.iter().find(|m| m.dev == dev && !m.kernel)
     }
 
     /// The mount whose point is exactly this path.
     pub fn at(&self, point: &[u8]) -> Option<&'static Mount> {
-        self.mounts
+        self.iter()
+            .find(|m| m.point.as_bytes() == point && m.serves())
+    }
+
+    /// True if the kernel's part of the tree begins at exactly this path, in the middle of ours.
+    pub(crate) fn is_kernels(&self, point: &[u8]) -> bool {
+        let mut here = self
             .iter()
-            .find(|m| m.point.as_bytes() == point && !m.given_up())
+            .filter(|m| m.point.as_bytes() == point && !m.is_gone());
+        here.next().is_some_and(|first| !first.serves()) && self.at(point).is_none()
     }
 
     /// The mount an absolute path leads into by its text, and where the rest of the path begins.
     /// `..` before the mount point is verified with the kernel.
     pub fn locate(&self, path: &[u8]) -> Option<(&'static Mount, usize)> {
         let mut best: Option<(&'static Mount, usize)> = None;
-        for m in self.mounts.iter().filter(|m| !m.given_up()) {
+        for m in self.iter().filter(|m| !m.is_gone()) {
             if let Some(rest) = strip(path, m.point.as_bytes()) {
                 if best.is_none_or(|(b, _)| m.point.as_bytes().len() > b.point.as_bytes().len()) {
                     best = Some((m, rest));
                 }
             }
         }
-        best.or_else(|| self.locate_around(path))
+        match best {
+            Some((mount, rest)) => mount.serves().then_some((mount, rest)),
+            None => self.locate_around(path),
+        }
     }
 
     /// [`MountTable::locate`] for paths with `..` in front of the mount point.
@@ -506,7 +622,7 @@ impl MountTable {
                     clean.extend_from_slice(name);
                     if let Some(m) = self.at(&clean) {
                         hit = Some((m, end));
-                        if !m.covered {
+                        if !m.is_covered() {
                             break;
                         }
                     }
@@ -527,9 +643,8 @@ impl MountTable {
     /// True if a mount lies below the directory `path` (absolute, clean): a relative path from
     /// there may lead into it.
     pub fn below(&self, path: &[u8]) -> bool {
-        self.mounts
-            .iter()
-            .any(|m| !m.given_up() && below(m.point.as_bytes(), path))
+        self.iter()
+            .any(|m| m.serves() && below(m.point.as_bytes(), path))
     }
 }
 
@@ -641,60 +756,12 @@ fn clean(path: &[u8]) -> Option<CString> {
     (!out.is_empty()).then(|| CString::new(out).ok()).flatten()
 }
 
-/// Mount points and device numbers of the lines of type fuse.daos.
-fn dfuse_mounts(mountinfo: &[u8]) -> Vec<(Vec<u8>, u64)> {
-    let mut found: Vec<(Vec<u8>, u64)> = Vec::new();
-    for line in mountinfo.split(|&b| b == b'\n') {
-        let fields: Vec<&[u8]> = line.split(|&b| b == b' ').collect();
-        let kind = fields
-            .iter()
-            .position(|f| *f == b"-")
-            .and_then(|dash| fields.get(dash + 1));
-        let (Some(dev), Some(point)) = (fields.get(2), fields.get(4)) else {
-            continue;
-        };
-        let point = unescape(point);
-        // what is mounted later covers what was there
-        found.retain(|(p, _)| *p != point);
-        if kind != Some(&&b"fuse.daos"[..]) {
-            continue;
-        }
-        let mut numbers = dev
-            .split(|&b| b == b':')
-            .filter_map(|n| std::str::from_utf8(n).ok()?.parse().ok());
-        if let (Some(major), Some(minor)) = (numbers.next(), numbers.next()) {
-            found.push((point, libc::makedev(major, minor)));
-        }
-    }
-    found
-}
-
-/// `\040` and the like back to bytes.
-fn unescape(field: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(field.len());
-    let mut i = 0;
-    while i < field.len() {
-        let octal = field
-            .get(i + 1..i + 4)
-            .filter(|d| field[i] == b'\\' && d.iter().all(|b| (b'0'..=b'7').contains(b)));
-        match octal {
-            Some(d) => {
-                out.push(d.iter().fold(0u32, |n, b| n * 8 + u32::from(b - b'0')) as u8);
-                i += 4;
-            }
-            None => {
-                out.push(field[i]);
-                i += 1;
-            }
-        }
-    }
-    out
-}
-
 /// Tells the filter; prefixes live for ever.
-fn publish(mounts: &'static [Mount]) {
+fn publish(mounts: &[&'static Mount]) {
+    // In the list's order, so that a reader with an older length sees a beginning of it.
     let prefixes: Vec<Prefix> = mounts
         .iter()
+        .filter(|m| !m.kernel)
         .map(|m| Prefix {
             path: m.point.as_ptr().cast(),
             len: m.point.as_bytes().len() as u32,
@@ -762,30 +829,34 @@ mod tests {
     }
 
     #[test]
-    fn mountinfo_names_dfuse_mounts() {
-        let text = b"22 1 0:21 / /proc rw - proc proc rw\n\
-            40 22 0:55 / /mnt/my\\040dfs rw,nosuid - fuse.daos dfuse rw,user_id=0\n\
-            41 22 0:56 / /gone rw - fuse.daos dfuse rw\n\
-            42 22 0:57 / /gone rw - tmpfs tmpfs rw\n";
-        assert_eq!(
-            dfuse_mounts(text),
-            [(b"/mnt/my dfs".to_vec(), libc::makedev(0, 55))]
-        );
+    fn dfuse_mounts_come_and_go() {
+        let line = |id: u32, parent: u32, dev: u32, point: &str, kind: &str| {
+            format!("{id} {parent} 0:{dev} / {point} rw - {kind} x rw\n")
+        };
+        let text = [line(40, 1, 55, "/one", "fuse.daos")].concat();
         let t = MountTable::from_config(&MountConfig {
             explicit: vec![],
-            mountinfo: text,
+            mountinfo: text.as_bytes(),
         });
-        let m = t.at(b"/mnt/my dfs").unwrap();
+        let hit = |p: &str, r: &str| Some((p.to_string(), r.to_string()));
+        let m = t.at(b"/one").unwrap();
         assert!(m.served_by_dfuse);
         assert_eq!(m.dev, libc::makedev(0, 55));
-    }
-
-    #[test]
-    fn uns_values_name_pool_and_container() {
-        let names = Some((c"p-1".into(), c"c-1".into()));
-        assert_eq!(parse_uns(b"DAOS.POSIX://p-1/c-1"), names);
-        assert_eq!(parse_uns(b"DAOS.POSIX://p-1/c-1\0"), names);
-        assert_eq!(parse_uns(b"DAOS.HDF5://p/c"), None);
-        assert_eq!(parse_uns(b"DAOS.POSIX://p"), None);
+        let now = [
+            line(40, 1, 55, "/one", "fuse.daos"),
+            line(41, 1, 56, "/two", "fuse.daos"),
+            line(42, 40, 57, "/one/tmp", "tmpfs"),
+        ];
+        t.update(&discover::seen(now.concat().as_bytes()));
+        assert_eq!(located(&t, "/two/x"), hit("/two", "/x"));
+        assert_eq!(located(&t, "/one/tmpx"), hit("/one", "/tmpx"));
+        assert_eq!(located(&t, "/one/tmp/x"), None);
+        assert!(t.is_kernels(b"/one/tmp") && m.is_covered());
+        let later = [line(43, 1, 58, "/one", "fuse.daos")];
+        t.update(&discover::seen(later.concat().as_bytes()));
+        assert_eq!(located(&t, "/two/x"), None);
+        assert_eq!(t.locate(b"/one/tmp").unwrap().0.dev, libc::makedev(0, 58));
+        assert!(!t.is_kernels(b"/one/tmp"));
+        assert_eq!(t.iter().count(), 4);
     }
 }

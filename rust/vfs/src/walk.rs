@@ -81,6 +81,8 @@ impl<'a> Walk<'a> {
         options: &Options,
     ) -> Op<Started<'a>> {
         let scoped = options.resolve & (BENEATH | IN_ROOT) != 0;
+        let now = now_ms();
+        p.mounts.look_again(now);
         let walk = |path, pos, at: Arc<Node>, last| {
             let scope = scoped.then(|| at.clone());
             let options = *options;
@@ -92,7 +94,7 @@ impl<'a> Walk<'a> {
                 at,
                 last,
                 links: 0,
-                now: now_ms(),
+                now,
                 scope,
                 stale: false,
             }
@@ -188,9 +190,18 @@ impl<'a> Walk<'a> {
                     self.pos = end;
                     let mut rest = self.path[end..].iter();
                     let last = rest.all(|&b| b == b'/');
-                    if let Some(inner) = self.inner_mount(&name)? {
-                        (self.at, self.last) = (inner, Last::Root);
-                        continue;
+                    match self.inner_mount(&name)? {
+                        Inner::None => {}
+                        Inner::Root(root) => {
+                            (self.at, self.last) = (root, Last::Root);
+                            continue;
+                        }
+                        Inner::Kernel(mut path) => {
+                            path.extend_from_slice(&self.path[end..]);
+                            if let Some(outside) = self.outside(path)? {
+                                return Ok(Target::Outside(outside));
+                            }
+                        }
                     }
                     if last {
                         let trailing_slash = end < self.path.len();
@@ -378,21 +389,32 @@ impl<'a> Walk<'a> {
         Ok(Some(CString::new(path).map_err(|_| Errno::EINVAL)?))
     }
 
-    /// The root of a mount at `name` of the current directory.
-    fn inner_mount(&self, name: &CStr) -> Op<Option<Arc<Node>>> {
-        if !self.at.mount.covered {
-            return Ok(None);
+    /// The mount at `name` of the current directory.
+    fn inner_mount(&self, name: &CStr) -> Op<Inner> {
+        if !self.at.mount.is_covered() {
+            return Ok(Inner::None);
         }
         let (mut path, _) = self.at.last_path().map(|(p, g)| (p.into_bytes(), g))?;
         path.push(b'/');
         path.extend_from_slice(name.to_bytes());
         match self.p.mounts.at(&path) {
-            Some(mount) if self.options.resolve & NO_XDEV != 0 => {
-                let _ = mount;
-                fail(Errno::EXDEV)
-            }
-            Some(mount) => Ok(Some(mount.root()?)),
-            None => Ok(None),
+            Some(_) if self.options.resolve & NO_XDEV != 0 => fail(Errno::EXDEV),
+            Some(mount) => match mount.root() {
+                // the kernel has it from now on
+                Err(_) if mount.given_up() => Ok(Inner::Kernel(path)),
+                root => Ok(Inner::Root(root?)),
+            },
+            None if self.p.mounts.is_kernels(&path) => Ok(Inner::Kernel(path)),
+            None => Ok(Inner::None),
         }
     }
+}
+
+/// What lies at a name besides an entry.
+enum Inner {
+    None,
+    /// The root of a mount of ours.
+    Root(Arc<Node>),
+    /// A mount that is the kernel's: this path.
+    Kernel(Vec<u8>),
 }

@@ -21,8 +21,13 @@ pub fn after(p: &'static Process, op: OpId, a: [i64; 6], ret: i64) -> i64 {
     match op {
         op::umask => p.credentials.set_umask(a[0] as u32),
         op::credentials if ret >= 0 => p.credentials.invalidate(),
-        op::unshare if ret == 0 && a[0] as i32 & libc::CLONE_NEWUSER != 0 => {
-            p.credentials.invalidate();
+        op::unshare if ret == 0 => {
+            if a[0] as i32 & libc::CLONE_NEWUSER != 0 {
+                p.credentials.invalidate();
+            }
+            if a[0] as i32 & libc::CLONE_NEWNS != 0 {
+                p.mounts.other_name_space();
+            }
         }
         op::fchdir if ret == 0 => p.cwd.left_by(p, None),
         op::chdir if ret == 0 => {
