@@ -245,7 +245,7 @@ def module(jobs):
     module unload daos-pil4dfs; echo "[$LD_PRELOAD]"; cat /dfs/greeting 2>/dev/null || echo gone
     """
     jobs.below("echo hello > /dfs/greeting")
-    env = jobs.place.preload_env()
+    env = jobs.place.preload_env(HOME=files)
     library = env.pop("LD_PRELOAD")
     done = base.run(["/bin/bash", "-c", script], jobs.place.identity, env, "/", 60)
     shutil.rmtree(files)

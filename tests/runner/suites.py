@@ -10,6 +10,7 @@ from . import (
     bad,
     base,
     bypass,
+    cli,
     conform,
     dfuse,
     entry,
@@ -59,6 +60,7 @@ ALL = [
     Suite("fault", fault.tests),
     Suite("bad", bad.tests),
     Suite("dfuse", dfuse.tests, needs_programs=True),
+    Suite("cli", cli.tests),
     Suite("packages", packages.tests, needs_build=False),
     Suite("slurm", slurm.tests),
 ]

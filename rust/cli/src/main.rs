@@ -1,9 +1,14 @@
 //! The `pil4dfs` command: runs programs under the library and says what is wrong when it cannot.
 //! A plain program of its own, not part of the library.
+mod doctor;
+mod env;
 mod locate;
+mod probe;
 mod run;
+mod target;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use std::io::Write;
 use std::process::ExitCode;
 
 /// Runs unmodified programs on DAOS: file calls below a mount go to libdfs in user space.
@@ -18,11 +23,27 @@ struct Cli {
 enum Command {
     /// Run a program with the library preloaded.
     Run(run::Run),
+    /// Print the variables that put programs under the library.
+    Env(env::Env),
+    /// Look for what keeps programs from being served here, and say what to do.
+    Doctor(doctor::Doctor),
+    /// Print a shell's completions for this command.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// What the library says of itself from inside a process (asked by doctor).
+    #[command(hide = true)]
+    Probe(probe::Probe),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(run) => run.execute(),
+        Command::Env(env) => env.execute(),
+        Command::Doctor(doctor) => doctor.execute(),
+        Command::Completions { shell } => completions(shell),
+        Command::Probe(probe) => probe.execute(),
     };
     match result {
         Ok(code) => code,
@@ -30,6 +51,23 @@ fn main() -> ExitCode {
             eprintln!("pil4dfs: {failure}");
             ExitCode::from(failure.code)
         }
+    }
+}
+
+fn completions(shell: clap_complete::Shell) -> Result<ExitCode, Failure> {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "pil4dfs", &mut text);
+    print(&String::from_utf8_lossy(&text))
+}
+
+/// Writes to standard output; a reader that has gone away is no failure.
+pub fn print(text: &str) -> Result<ExitCode, Failure> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure {
+            text: format!("cannot write to standard output: {e}"),
+            code: 1,
+        }),
+        _ => Ok(ExitCode::SUCCESS),
     }
 }
 

@@ -1,9 +1,10 @@
-//! `pil4dfs run`: sets the environment of spec/environment.tbl and becomes the program.
-use crate::{locate, Failure};
+//! `pil4dfs run`: sets the environment and becomes the program.
+use crate::target::Target;
+use crate::Failure;
 use clap::Args;
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitCode};
 
 /// Run a program with the library preloaded.
@@ -12,21 +13,8 @@ use std::process::{Command, ExitCode};
 /// (D_IL_POOL, D_IL_CONTAINER, D_IL_MOUNT_POINT).
 #[derive(Args)]
 pub struct Run {
-    /// Pool, by label or UUID.
-    #[arg(long, value_name = "P", requires = "cont", requires = "mount")]
-    pool: Option<String>,
-    /// Container, by label or UUID.
-    #[arg(long, value_name = "C", requires = "pool", requires = "mount")]
-    cont: Option<String>,
-    /// Mount point: an absolute path; it need not exist.
-    #[arg(long, value_name = "DIR", requires = "pool", requires = "cont")]
-    mount: Option<PathBuf>,
-    /// Use the embedded provider with the store in DIR instead of a DAOS system.
-    #[arg(long, value_name = "DIR")]
-    embedded: Option<PathBuf>,
-    /// Print what was intercepted (D_IL_REPORT=1).
-    #[arg(long)]
-    report: bool,
+    #[command(flatten)]
+    target: Target,
     /// The program and its arguments.
     #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
     command: Vec<OsString>,
@@ -36,23 +24,9 @@ impl Run {
     /// Becomes the program; returns only if that failed.
     pub fn execute(self) -> Result<ExitCode, Failure> {
         let mut program = Command::new(&self.command[0]);
-        program.args(&self.command[1..]);
-        program.env(
-            "LD_PRELOAD",
-            preload(&locate::library()?, std::env::var_os("LD_PRELOAD")),
-        );
-        if let Some(store) = &self.embedded {
-            program.env("PIL4DFS_DAOS_DIR", locate::embedded_provider()?);
-            program.env("PIL4DFS_EMBEDDED_ROOT", store_directory(store)?);
-        }
-        if let (Some(pool), Some(cont), Some(mount)) = (&self.pool, &self.cont, &self.mount) {
-            program.env("D_IL_POOL", label("pool", pool)?);
-            program.env("D_IL_CONTAINER", label("container", cont)?);
-            program.env("D_IL_MOUNT_POINT", mount_point(mount)?);
-        }
-        if self.report {
-            program.env("D_IL_REPORT", "1");
-        }
+        program
+            .args(&self.command[1..])
+            .envs(self.target.variables()?);
         let error = program.exec();
         let found = error.kind() != std::io::ErrorKind::NotFound;
         Err(Failure {
@@ -62,94 +36,5 @@ impl Run {
             ),
             code: if found { 126 } else { 127 },
         })
-    }
-}
-
-/// `LD_PRELOAD` with the library added once, behind what is there (other interposers see the program first).
-fn preload(library: &Path, old: Option<OsString>) -> OsString {
-    let Some(old) = old.filter(|v| !v.is_empty()) else {
-        return library.into();
-    };
-    let there = old
-        .to_string_lossy()
-        .split([':', ' '])
-        .any(|p| Path::new(p) == library);
-    if there {
-        return old;
-    }
-    let mut value = old;
-    value.push(":");
-    value.push(library);
-    value
-}
-
-/// The store of the embedded provider, as an absolute path.
-fn store_directory(store: &Path) -> Result<PathBuf, Failure> {
-    let real = store.canonicalize().map_err(|e| {
-        Failure::usage(format!(
-            "no store at {}: {e}; make one with: pil4dfs-embedded --root {0} pool create pool && pil4dfs-embedded --root {0} cont create pool cont",
-            store.display()
-        ))
-    })?;
-    if real.is_dir() {
-        Ok(real)
-    } else {
-        Err(Failure::usage(format!(
-            "{} is not a directory",
-            store.display()
-        )))
-    }
-}
-
-fn mount_point(mount: &Path) -> Result<&Path, Failure> {
-    let up = mount
-        .components()
-        .any(|c| c == std::path::Component::ParentDir);
-    if !mount.is_absolute() || up || mount == Path::new("/") {
-        return Err(Failure::usage(format!(
-            "--mount {}: the mount point must be an absolute path other than /, without \"..\"",
-            mount.display()
-        )));
-    }
-    Ok(mount)
-}
-
-/// A label has 1 to 127 characters of `[A-Za-z0-9._:-]` (a UUID is one as well).
-fn label<'a>(what: &str, text: &'a str) -> Result<&'a str, Failure> {
-    let legal = |c: char| c.is_ascii_alphanumeric() || "._:-".contains(c);
-    if (1..=127).contains(&text.len()) && text.chars().all(legal) {
-        Ok(text)
-    } else {
-        Err(Failure::usage(format!(
-            "{what} {text:?} is no label or UUID: 1 to 127 characters, letters, digits, '.', '_', ':' and '-'"
-        )))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn preload_adds_the_library_once() {
-        let lib = Path::new("/x/libpil4dfs.so.0");
-        assert_eq!(preload(lib, None), "/x/libpil4dfs.so.0");
-        assert_eq!(preload(lib, Some("".into())), "/x/libpil4dfs.so.0");
-        assert_eq!(
-            preload(lib, Some("/a.so".into())),
-            "/a.so:/x/libpil4dfs.so.0"
-        );
-        let twice = OsString::from("/a.so:/x/libpil4dfs.so.0");
-        assert_eq!(preload(lib, Some(twice.clone())), twice);
-    }
-
-    #[test]
-    fn mount_points_and_labels() {
-        assert!(mount_point(Path::new("/dfs")).is_ok());
-        for bad in ["dfs", "/", "/a/../b"] {
-            assert_eq!(mount_point(Path::new(bad)).unwrap_err().code, 2);
-        }
-        assert!(label("pool", "my-pool.1").is_ok());
-        assert!(label("pool", "").is_err() && label("pool", "a b").is_err());
     }
 }

@@ -1,0 +1,387 @@
+//! `pil4dfs doctor`: looks at everything that programs need to be served here, and says of each finding
+//! what to do. It changes nothing, and waits for nothing longer than it says.
+use crate::probe::{Library, Touched};
+use crate::target::Target;
+use crate::{locate, print, Failure};
+use clap::Args;
+use serde::Serialize;
+use std::ffi::OsString;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+/// Look for what keeps programs from being served here, and say what to do.
+///
+/// Exit status 0 when programs would be served, 1 when something stands in the way.
+#[derive(Args)]
+pub struct Doctor {
+    #[command(flatten)]
+    target: Target,
+    /// How long to wait for a mount, seconds.
+    #[arg(long, value_name = "S", default_value_t = 30)]
+    timeout: u64,
+    /// Print one JSON array.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Level {
+    Ok,
+    Warning,
+    Error,
+}
+
+/// One thing looked at.
+#[derive(Serialize)]
+struct Finding {
+    about: &'static str,
+    level: Level,
+    found: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remedy: Option<String>,
+}
+
+/// The findings so far.
+#[derive(Default)]
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn ok(&mut self, about: &'static str, found: impl Into<String>) {
+        self.add(about, Level::Ok, found, None);
+    }
+
+    fn warning(&mut self, about: &'static str, found: impl Into<String>, remedy: &str) {
+        self.add(about, Level::Warning, found, Some(remedy));
+    }
+
+    fn error(&mut self, about: &'static str, found: impl Into<String>, remedy: &str) {
+        self.add(about, Level::Error, found, Some(remedy));
+    }
+
+    fn add(
+        &mut self,
+        about: &'static str,
+        level: Level,
+        found: impl Into<String>,
+        remedy: Option<&str>,
+    ) {
+        self.0.push(Finding {
+            about,
+            level,
+            found: found.into(),
+            remedy: remedy.map(str::to_owned),
+        });
+    }
+}
+
+impl Doctor {
+    /// Looks and prints.
+    pub fn execute(self) -> Result<ExitCode, Failure> {
+        let variables = self.target.variables()?;
+        let value = |name: &str| {
+            let set = variables.iter().find(|(known, _)| *known == name);
+            set.map(|(_, value)| value.clone())
+                .or_else(|| std::env::var_os(name))
+                .filter(|value| !value.is_empty())
+        };
+        let mut findings = Findings::default();
+        findings.ok("library", locate::library()?.display().to_string());
+        preloads(&mut findings);
+        let mounts = mounts(&mut findings, &value);
+        provider(&mut findings, &value);
+        run_directory(&mut findings, &value);
+        limits(&mut findings);
+        self.probe(&mut findings, &variables, &mounts)?;
+        let status = match findings.0.iter().any(|f| f.level == Level::Error) {
+            true => ExitCode::from(1),
+            false => ExitCode::SUCCESS,
+        };
+        print(&if self.json {
+            serde_json::to_string_pretty(&findings.0).unwrap_or_default() + "\n"
+        } else {
+            findings.0.iter().map(paragraph).collect()
+        })?;
+        Ok(status)
+    }
+
+    /// A process of this command under the library tells what it sees.
+    fn probe(
+        &self,
+        findings: &mut Findings,
+        variables: &[(&'static str, OsString)],
+        mounts: &[PathBuf],
+    ) -> Result<(), Failure> {
+        let failed = |e: std::io::Error| Failure {
+            text: format!("cannot start a process of my own: {e}"),
+            code: 1,
+        };
+        let mut child = Command::new("/proc/self/exe")
+            .arg("probe")
+            .arg("--")
+            .args(mounts)
+            .envs(variables.iter().map(|(name, value)| (name, value)))
+            .env("D_IL_NO_BYPASS", "1")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(failed)?;
+        let end = Instant::now() + Duration::from_secs(self.timeout);
+        let hung = loop {
+            match child.try_wait().map_err(failed)? {
+                Some(_) => break false,
+                None if Instant::now() > end => {
+                    let _ = child.kill();
+                    let _ = child.wait();
+                    break true;
+                }
+                None => std::thread::sleep(Duration::from_millis(20)),
+            }
+        };
+        let (mut said, mut complained) = (String::new(), String::new());
+        // Both fit into a pipe: a few lines.
+        let _ = child.stdout.take().map(|mut s| s.read_to_string(&mut said));
+        let _ = child
+            .stderr
+            .take()
+            .map(|mut s| s.read_to_string(&mut complained));
+        tell(findings, &said, &complained, mounts);
+        if hung {
+            let limit = self.timeout;
+            findings.error(
+                "mounts",
+                format!("a mount did not answer within {limit} s"),
+                "look at daos_agent and at the DAOS system (dmg system query); a dfuse that was stopped hangs as well",
+            );
+        }
+        Ok(())
+    }
+}
+
+/// What the probe printed, as findings.
+fn tell(findings: &mut Findings, said: &str, complained: &str, mounts: &[PathBuf]) {
+    let mut lines = said.lines();
+    let library = lines
+        .next()
+        .and_then(|line| serde_json::from_str::<Library>(line).ok());
+    match library {
+        Some(Library {
+            version: Some(version),
+            active,
+        }) => {
+            findings.ok("loading", format!("version {version} loads into programs"));
+            match (active, mounts.is_empty()) {
+                (true, _) => findings.ok("hooks", "libc's calls are intercepted"),
+                (false, true) => {}
+                (false, false) => findings.error(
+                    "hooks",
+                    format!("nothing is intercepted {}", quoted(complained)),
+                    "PIL4DFS_HOOK=off switches it off, and so does another library of this kind; the line says why",
+                ),
+            }
+        }
+        _ => findings.error(
+            "loading",
+            format!("the library did not load {}", quoted(complained)),
+            "compare the loader's message; a library built for a newer glibc does not load",
+        ),
+    }
+    for touched in lines.filter_map(|line| serde_json::from_str::<Touched>(line).ok()) {
+        let mount = touched.mount.display();
+        match touched {
+            Touched { served: true, .. } => findings.ok("mounts", format!("{mount} is served")),
+            Touched {
+                error: Some(error), ..
+            } => findings.error(
+                "mounts",
+                format!("{mount}: {error} {}", quoted(complained)),
+                "check the names of pool and container (daos pool list, daos cont list POOL) and your rights to them",
+            ),
+            _ => findings.error(
+                "mounts",
+                format!("{mount} is left to the kernel {}", quoted(complained)),
+                "the line says why; without one, the library found no mount there",
+            ),
+        }
+    }
+}
+
+fn quoted(complained: &str) -> String {
+    match complained.trim() {
+        "" => String::new(),
+        text => format!("({text})"),
+    }
+}
+
+fn paragraph(finding: &Finding) -> String {
+    let mark = match finding.level {
+        Level::Ok => "ok     ",
+        Level::Warning => "warning",
+        Level::Error => "ERROR  ",
+    };
+    let remedy = finding
+        .remedy
+        .iter()
+        .map(|text| format!("         -> {text}\n"));
+    let head = format!("{mark}  {}: {}\n", finding.about, finding.found.trim_end());
+    std::iter::once(head).chain(remedy).collect()
+}
+
+/// Others in LD_PRELOAD.
+fn preloads(findings: &mut Findings) {
+    let value = std::env::var("LD_PRELOAD").unwrap_or_default();
+    for name in value.split([':', ' ']).filter(|name| !name.is_empty()) {
+        let stem = Path::new(name)
+            .file_name()
+            .map(|n| n.to_string_lossy().into_owned());
+        match stem.as_deref() {
+            Some("libpil4dfs.so" | "libioil.so") => findings.error(
+                "preload",
+                format!("{name} of daos-client is preloaded as well"),
+                "take it out of LD_PRELOAD: two libraries of this kind exclude each other",
+            ),
+            _ if name.starts_with('/') && !Path::new(name).exists() => findings.warning(
+                "preload",
+                format!("{name} does not exist"),
+                "the loader complains in every program; take it out of LD_PRELOAD",
+            ),
+            _ => {}
+        }
+    }
+}
+
+/// The mounts that programs would have; none is touched here.
+fn mounts(findings: &mut Findings, value: &dyn Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    let table = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
+    for line in String::from_utf8_lossy(&table).lines() {
+        if let (Some((_, "fuse.daos")), Some(point)) = (type_of(line), line.split(' ').nth(4)) {
+            all.push(PathBuf::from(unescaped(point)));
+        }
+    }
+    let set: Vec<_> = ["D_IL_POOL", "D_IL_CONTAINER", "D_IL_MOUNT_POINT"]
+        .into_iter()
+        .filter(|name| value(name).is_some())
+        .collect();
+    match (set.len(), value("D_IL_MOUNT_POINT")) {
+        (3, Some(point)) => all.push(point.into()),
+        (0, _) => {}
+        _ => findings.error(
+            "variables",
+            format!("only {} is set", set.join(" and ")),
+            "set D_IL_POOL, D_IL_CONTAINER and D_IL_MOUNT_POINT together, or none of them",
+        ),
+    }
+    if all.is_empty() {
+        findings.warning(
+            "mounts",
+            "neither a dfuse mount nor variables name one: nothing will be intercepted",
+            "mount dfuse, or give --pool, --cont and --mount (D_IL_POOL, D_IL_CONTAINER, D_IL_MOUNT_POINT)",
+        );
+    }
+    all
+}
+
+/// The mount id and the file system type of a line of mountinfo.
+fn type_of(line: &str) -> Option<(&str, &str)> {
+    let (head, tail) = line.split_once(" - ")?;
+    Some((head.split(' ').next()?, tail.split(' ').next()?))
+}
+
+/// Octal escapes of proc_pid_mountinfo(5).
+fn unescaped(text: &str) -> String {
+    ["\\040 ", "\\011\t", "\\012\n", "\\134\\"]
+        .iter()
+        .fold(text.to_owned(), |text, pair| {
+            text.replace(&pair[..4], &pair[4..])
+        })
+}
+
+/// Where DAOS is to come from.
+fn provider(findings: &mut Findings, value: &dyn Fn(&str) -> Option<OsString>) {
+    if let Some(dir) = value("PIL4DFS_DAOS_DIR") {
+        let library = Path::new(&dir).join("libdaos.so.2");
+        match library.exists() {
+            true => findings.ok("provider", library.display().to_string()),
+            false => findings.error(
+                "provider",
+                format!("{} does not exist", library.display()),
+                "PIL4DFS_DAOS_DIR must name the directory of libdaos.so.2; unset it to take the loader's",
+            ),
+        }
+    }
+    if value("PIL4DFS_EMBEDDED_ROOT").is_some() {
+        return;
+    }
+    let dir = value("DAOS_AGENT_DRPC_DIR").unwrap_or_else(|| "/var/run/daos_agent".into());
+    let socket = Path::new(&dir).join("daos_agent.sock");
+    match std::os::unix::net::UnixStream::connect(&socket) {
+        Ok(_) => findings.ok("agent", socket.display().to_string()),
+        Err(e) => findings.error(
+            "agent",
+            format!("{}: {e}", socket.display()),
+            "start it (systemctl start daos_agent), or set DAOS_AGENT_DRPC_DIR; without a DAOS system use --embedded DIR",
+        ),
+    }
+}
+
+/// The directory of run-time files.
+fn run_directory(findings: &mut Findings, value: &dyn Fn(&str) -> Option<OsString>) {
+    // SAFETY: only asks.
+    let me = unsafe { libc::geteuid() };
+    let dir = value("PIL4DFS_RUNDIR").unwrap_or_else(|| format!("/dev/shm/pil4dfs-{me}").into());
+    let shown = Path::new(&dir).display().to_string();
+    match std::fs::symlink_metadata(&dir) {
+        Err(_) => findings.ok("run directory", format!("{shown}, made when it is needed")),
+        Ok(meta) if meta.is_dir() && meta.uid() == me && meta.mode() & 0o077 == 0 => {
+            findings.ok("run directory", shown);
+        }
+        Ok(_) => findings.error(
+            "run directory",
+            format!("{shown} is not a directory of yours that is closed to others (mode 0700)"),
+            "remove it, or name another with PIL4DFS_RUNDIR: without it there are no locks and no staged programs",
+        ),
+    }
+}
+
+fn limits(findings: &mut Findings) {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: fills the structure.
+    unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) };
+    let (soft, hard) = (limit.rlim_cur, limit.rlim_max);
+    if soft < 1024 {
+        findings.warning(
+            "limits",
+            format!("at most {soft} open files"),
+            "ulimit -n 4096: DAOS needs some fifty descriptors for itself",
+        );
+    } else {
+        findings.ok("limits", format!("{soft} open files, at most {hard}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_the_mount_table() {
+        let line = r"36 35 98:0 / /mnt/a\040b rw - fuse.daos dfuse rw";
+        assert_eq!(type_of(line), Some(("36", "fuse.daos")));
+        assert_eq!(unescaped(r"/mnt/a\040b\134"), r"/mnt/a b\");
+    }
+
+    #[test]
+    fn a_probe_that_says_nothing_is_an_error() {
+        let mut findings = Findings::default();
+        tell(&mut findings, "", "ld.so: cannot", &[]);
+        assert!(findings.0[0].level == Level::Error && findings.0[0].found.contains("ld.so"));
+    }
+}
