@@ -484,8 +484,7 @@ impl MountTable {
         let list: Vec<&'static Mount> = self.iter().chain(leaked).collect();
         for m in &list {
             let inner = |p: &&Mount| !p.is_gone() && below(p.point.as_bytes(), m.point.as_bytes());
-            m.covered
-                .store(list.iter().any(|p| inner(&p)), Ordering::Relaxed);
+            m.covered.store(list.iter().any(inner), Ordering::Relaxed);
         }
         let list = Box::leak(Box::new(list));
         self.list.store(list, Ordering::Release);
