@@ -7,7 +7,7 @@ use crate::lock;
 use crate::node::Node;
 use crate::process::Process;
 use crate::Errno;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// Flags `fcntl(F_SETFL)` can change; they live in the slot. (`O_SYNC` and `O_DSYNC` are kept with
@@ -39,8 +39,6 @@ pub struct OpenFile {
     pub flags_access: i32,
     /// Position within a directory; unused for files.
     pub stream: Mutex<DirStream>,
-    /// The end of the file as far as this description has seen it.
-    end_seen: AtomicU64,
     /// The last fork that counted this description.
     fork: AtomicU32,
 }
@@ -70,7 +68,6 @@ impl OpenFile {
             flags_access: flags & !(STATUS_FLAGS | CREATION_FLAGS),
             stream: Mutex::new(DirStream::default()),
             locks: lock::Description::default(),
-            end_seen: AtomicU64::new(0),
             fork: AtomicU32::new(0),
         })
     }
@@ -99,32 +96,21 @@ impl OpenFile {
         self.flags_access & libc::O_PATH != 0
     }
 
-    /// Notes that the file reaches to `end` at least.
-    #[inline]
-    pub fn saw_end(&self, end: u64) {
-        if end > self.end_seen.load(Ordering::Relaxed) {
-            self.end_seen.store(end, Ordering::Relaxed);
-        }
-    }
-
-    /// The file was truncated here, or found shorter.
-    pub fn set_end(&self, end: u64) {
-        self.end_seen.store(end, Ordering::Relaxed);
-    }
-
     /// A read of `wanted` bytes got `n` and ended at `end`. Short of what was seen before, the file
     /// was truncated - or it is gone: removed through another node it reads as empty, and `ESTALE`
-    /// must be said instead of end of file. Costs a call only then.
+    /// must be said instead of end of file. The same where nothing was ever seen. Costs a call only
+    /// then.
     #[inline]
     pub fn saw(&self, n: usize, wanted: usize, end: u64) -> Result<(), Errno> {
         if n > 0 {
-            self.saw_end(end);
+            self.node.saw_end(end);
         }
-        if n == wanted || end >= self.end_seen.load(Ordering::Relaxed) {
+        let seen = self.node.end_seen();
+        if n == wanted || (end >= seen && (n > 0 || seen > 0)) {
             return Ok(());
         }
         let size = self.node.attr()?.stat.st_size as u64;
-        self.set_end(size);
+        self.node.set_end(size);
         Ok(())
     }
 

@@ -43,12 +43,33 @@ pub struct Node {
     pub hold: Hold,
     /// Record locks were asked for: it may have a shadow file.
     pub shadowed: AtomicBool,
+    /// The end of the file as far as this process has seen it.
+    end_seen: AtomicU64,
 }
 
 impl Node {
     /// True while a descriptor of this process stands on it (the dcache alone does not count).
     pub fn is_open(&self) -> bool {
         self.opens.load(Ordering::Acquire) > 0
+    }
+
+    /// The end of the file as far as this process has seen it; 0: never.
+    #[inline]
+    pub fn end_seen(&self) -> u64 {
+        self.end_seen.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the file reaches to `end` at least.
+    #[inline]
+    pub fn saw_end(&self, end: u64) {
+        if end > self.end_seen() {
+            self.set_end(end);
+        }
+    }
+
+    /// The file was looked up or truncated here, or found shorter.
+    pub fn set_end(&self, end: u64) {
+        self.end_seen.store(end, Ordering::Relaxed);
     }
 
     /// Its number in the table of open objects.
@@ -459,6 +480,7 @@ impl NodeIndex {
             elsewhere: AtomicBool::new(false),
             hold: Hold::default(),
             shadowed: AtomicBool::new(false),
+            end_seen: AtomicU64::new(0),
         });
         index.nodes.insert(key(mount, oid), Arc::downgrade(&node));
         if index.nodes.len() > index.limit {

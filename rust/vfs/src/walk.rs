@@ -122,7 +122,12 @@ impl<'a> Walk<'a> {
                 true => Ok(Started::Node(node, Last::Empty)),
                 false => fail(Errno::ENOENT),
             },
-            Ok(node) => Ok(Started::Walk(walk(Cow::Borrowed(path), 0, node, Last::Dot))),
+            Ok(node) => {
+                if options.fresh {
+                    still_there(&node)?;
+                }
+                Ok(Started::Walk(walk(Cow::Borrowed(path), 0, node, Last::Dot)))
+            }
             // from a directory of the kernel's above a mount, or by "..", a path may still come to us
             Err(Reject::NotOurs) if dirfd as i32 == libc::AT_FDCWD => {
                 let Some(whole) = p.cwd.may_enter_mount(p, path) else {
@@ -417,4 +422,17 @@ enum Inner {
     Root(Arc<Node>),
     /// A mount that is the kernel's: this path.
     Kernel(Vec<u8>),
+}
+
+/// Something will be changed in a directory that was opened or entered long ago: DFS would let a
+/// file be made in one that another node has removed, and nobody would find it again. `ESTALE` if
+/// the directory is not where it was. One call a second.
+fn still_there(dir: &Node) -> Result<(), Errno> {
+    if dir.permissions.get(FRESH_MS).is_some() || dir.parent().is_none() {
+        return Ok(());
+    }
+    match dir.attr() {
+        Err(Errno::ESTALE) => Err(Errno::ESTALE),
+        _ => Ok(()),
+    }
 }

@@ -22,7 +22,7 @@ pub fn ftruncate(p: &'static Process, a: [i64; 6]) -> Op<i64> {
         return fail(Errno::EINVAL);
     }
     resize(p, &file.node, length)?;
-    file.set_end(length as u64);
+    file.node.set_end(length as u64);
     Ok(0)
 }
 
@@ -92,7 +92,7 @@ fn allocate(
     let size = node.object.size()? as i64;
     if !keep && end > size {
         resize(p, node, end)?;
-        file.saw_end(end as u64);
+        file.node.saw_end(end as u64);
     }
     let stop = end.min(size);
     if what == Allocate::Reserve || offset >= stop {

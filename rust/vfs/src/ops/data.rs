@@ -207,6 +207,6 @@ pub(super) fn write_at(
     // SAFETY: as for the write.
     unsafe { p.mappings.wrote(node, offset as u64, buffers.list()) };
     let end = offset + n as i64;
-    file.saw_end(end as u64);
+    file.node.saw_end(end as u64);
     Ok((n, end))
 }

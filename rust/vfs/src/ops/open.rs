@@ -309,13 +309,19 @@ impl Wish {
             return fail(Errno::EPERM);
         }
         let node = match located {
-            Located::Entry(entry) => entry.node(p),
+            Located::Entry(entry) => {
+                let size = entry.attr.stat.st_size as u64;
+                let node = entry.node(p);
+                node.set_end(size);
+                node
+            }
             Located::Node(node) => node,
             _ => return fail(Errno::ENOENT),
         };
         if self.has(libc::O_TRUNC) && kind == Kind::File && !self.has(libc::O_PATH) {
             crate::ops::resize(p, &node, 0)?;
             crate::ops::written(p, &node);
+            node.set_end(0);
         }
         Ok(Some(node))
     }

@@ -41,6 +41,6 @@ pub fn lseek(p: &'static Process, a: [i64; 6]) -> Op<i64> {
 fn size(p: &'static Process, file: &OpenFile) -> Result<i64, Errno> {
     p.mappings.before_read(&file.node);
     let size = file.node.object.size()?;
-    file.set_end(size);
+    file.node.set_end(size);
     Ok(size as i64)
 }
