@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from . import base
+from . import base, programs
 
 CASE = os.path.join(base.TESTS, "dfuse", "case.py")
 sys.path.insert(0, os.path.dirname(CASE))
@@ -16,6 +16,19 @@ FAMILIES = [
     "mkdir", "mmap", "open_flags", "permission", "pread_pwrite", "read_write", "readdir", "rename", "rename_open",
     "renameat2", "rmdir", "stat", "stdio", "symlink", "symlink_walk", "truncate", "unlink", "utimens", "xattr",
 ]
+
+
+# Cases that are given the static program.
+NEED_STATIC = ["static-programs-get-a-mount", "static-programs-of-users", "busybox"]
+
+
+def with_static(case, name):
+    """The case, with the static program compiled when it runs."""
+    def run(test):
+        source = os.path.join(base.TESTS, "dfuse", "static_guest.c")
+        binary, error = programs.compile_one(source, ["-static"])
+        return test.skipped(f"no static libc: {error}") if error else case(name, [binary])(test)
+    return run
 
 
 def obstacle():
@@ -50,7 +63,9 @@ def tests(context):
         return run
 
     for name in cases.ALL:
-        if name != "conform":
+        if name in NEED_STATIC:
+            yield base.Test("dfuse", f"{who.name}/{name}", with_static(case, name))
+        elif name != "conform":
             yield base.Test("dfuse", f"{who.name}/{name}", case(name))
     for mode in ("uncached", "cached"):
         programs = [context.conform[family] for family in FAMILIES]

@@ -15,6 +15,12 @@ pub fn library() -> Result<PathBuf, Failure> {
         .ok_or_else(|| Failure::usage(format!("{LIBRARY} is neither beside this command nor in its library directory; build or install it first")))
 }
 
+/// The FUSE server, if it is installed.
+pub fn fuse_server() -> Result<PathBuf, Failure> {
+    find(std::iter::once(PathBuf::from("pil4dfs-dfuse")))
+        .ok_or_else(|| Failure::usage("pil4dfs-dfuse is not beside this command: it serves programs that the library cannot be loaded into"))
+}
+
 /// The directory of the embedded provider.
 pub fn embedded_provider() -> Result<PathBuf, Failure> {
     let places = std::iter::once(PathBuf::from("embedded")).chain(

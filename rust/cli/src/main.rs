@@ -3,7 +3,9 @@
 mod doctor;
 mod env;
 mod locate;
+mod private;
 mod probe;
+mod program;
 mod run;
 mod target;
 

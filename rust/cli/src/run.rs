@@ -1,6 +1,6 @@
 //! `pil4dfs run`: sets the environment and becomes the program.
 use crate::target::Target;
-use crate::Failure;
+use crate::{private, Failure};
 use clap::Args;
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
@@ -11,6 +11,9 @@ use std::process::{Command, ExitCode};
 ///
 /// Without --pool, --cont and --mount the mounts are those of dfuse and of the environment
 /// (D_IL_POOL, D_IL_CONTAINER, D_IL_MOUNT_POINT).
+///
+/// A static or Go program, which cannot be preloaded, gets the mount through FUSE, in a name space
+/// that it and its children have to themselves.
 #[derive(Args)]
 pub struct Run {
     #[command(flatten)]
@@ -23,10 +26,15 @@ pub struct Run {
 impl Run {
     /// Becomes the program; returns only if that failed.
     pub fn execute(self) -> Result<ExitCode, Failure> {
-        let mut program = Command::new(&self.command[0]);
-        program
-            .args(&self.command[1..])
-            .envs(self.target.variables()?);
+        let variables = self.target.variables()?;
+        let mut program = match private::mount_for(&self.command[0], &variables)? {
+            Some(mount) => mount.command(&self.command, &variables)?,
+            None => {
+                let mut program = Command::new(&self.command[0]);
+                program.args(&self.command[1..]).envs(variables);
+                program
+            }
+        };
         let error = program.exec();
         let found = error.kind() != std::io::ErrorKind::NotFound;
         Err(Failure {

@@ -15,6 +15,7 @@ mod listing;
 mod mountpoint;
 mod names;
 mod options;
+mod private;
 mod server;
 mod shown;
 
@@ -53,6 +54,9 @@ fn run(options: &Options) -> Result<(), String> {
     if !at.is_dir() {
         return Err(format!("{} is not a directory", at.display()));
     }
+    if options.private {
+        return run_private(options, &target, &at);
+    }
     let mut waiting = match options.foreground {
         true => daemon::Waiting::nobody(),
         false => daemon::detach().map_err(|e| format!("cannot go to the background: {e}"))?,
@@ -71,6 +75,43 @@ fn run(options: &Options) -> Result<(), String> {
     let result = session.run();
     server.close();
     result.map_err(|e| e.to_string())
+}
+
+/// `--private`: comes back only with a reason, or in the server's process.
+fn run_private(options: &Options, target: &Target, at: &Path) -> Result<(), String> {
+    let way = mountpoint::Way {
+        read_only: options.read_only,
+        multi_user: options.multi_user,
+    };
+    let mut guest = match private::split().map_err(|e| format!("no second process: {e}"))? {
+        Ok(server) => {
+            let (variables, command) = (options.variables(), &options.command);
+            return Err(private::become_program(
+                server, at, way, &variables, command,
+            ));
+        }
+        Err(guest) => guest,
+    };
+    let served = serve(options, target).and_then(|server| {
+        let server = Arc::new(server);
+        let device = guest.device().map_err(|e| e.to_string())?;
+        let mut config = fuser::Config::default();
+        config.n_threads = Some(options.threads());
+        let all = fuser::SessionACL::All;
+        let session = fuser::Session::from_fd(front::Front(server.clone()), device, all, config);
+        session
+            .map(|session| (server, session))
+            .map_err(|e| e.to_string())
+    });
+    match served {
+        Err(why) => guest.failed(&why),
+        Ok((server, session)) => {
+            guest.serving();
+            let _ = session.run();
+            server.close();
+        }
+    }
+    Ok(())
 }
 
 /// `--path` as pool and container.

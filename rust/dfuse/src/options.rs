@@ -1,5 +1,7 @@
 //! The command line: the option names of DAOS's own dfuse, as far as they mean something here.
 use clap::Parser;
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 /// Mounts DAOS containers through FUSE.
@@ -69,6 +71,15 @@ pub struct Options {
     /// Number of threads that serve requests [default: processors, at least 4, at most 16]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     thread_count: Option<u16>,
+    /// Mount for one program and its children alone, in a name space of their own, and become it
+    #[arg(long, requires = "command")]
+    pub private: bool,
+    /// A variable for that program
+    #[arg(long = "setenv", value_name = "NAME=VALUE", requires = "private")]
+    setenv: Vec<OsString>,
+    /// The program and its arguments, with --private
+    #[arg(last = true, requires = "private", value_name = "PROGRAM")]
+    pub command: Vec<OsString>,
     /// Taken and ignored: calls block here instead of being queued
     #[arg(short, long, value_name = "N", hide = true)]
     eq_count: Option<u16>,
@@ -105,6 +116,17 @@ impl Options {
             (None, None, None) => Ok(Target::Pools),
             (None, Some(_), _) => Err("a container needs its pool: add --pool".into()),
         }
+    }
+
+    /// The variables of --setenv.
+    pub fn variables(&self) -> Vec<(OsString, OsString)> {
+        let part = |bytes: &[u8]| OsString::from_vec(bytes.to_vec());
+        let pair = |given: &OsString| {
+            let bytes = given.as_bytes();
+            let equals = bytes.iter().position(|&b| b == b'=')?;
+            Some((part(&bytes[..equals]), part(&bytes[equals + 1..])))
+        };
+        self.setenv.iter().filter_map(pair).collect()
     }
 
     /// How many threads serve.
