@@ -102,15 +102,31 @@ static bool starts(const char *s, const char *prefix)
 	return true;
 }
 
-/* Names that may lead to a descriptor or the working directory of ours. */
+static bool ends(const char *path)
+{
+	return *path == '\0' || (*path == '/' && path[1] == '\0');
+}
+
+/*
+ * Names that may lead to a descriptor or the working directory of ours, and of the directories
+ * they are relative to: /dev, /proc, /proc/self, and all that are called fd.
+ */
 static bool leads_to_descriptor(const char *path)
 {
-	if (path[1] == 'd')
-		return starts(path, "/dev/fd/") || starts(path, "/dev/std");
-	if (path[1] != 'p' || !starts(path, "/proc/"))
+	if (path[1] == 'd' && starts(path, "/dev"))
+		return starts(path + 4, "/fd") || starts(path + 4, "/std") || ends(path + 4);
+	if (path[1] != 'p' || !starts(path, "/proc"))
 		return false;
-	for (path += 5; *path; path++)
-		if (*path == '/' && (starts(path, "/fd/") || starts(path, "/cwd")))
+	path += 5;
+	if (ends(path))
+		return true;
+	if (*path != '/')
+		return false;
+	if (starts(path, "/self") ? ends(path + 5) : starts(path, "/thread-self") && ends(path + 12))
+		return true;
+	for (; *path; path++)
+		if (*path == '/' && ((starts(path, "/fd") && (path[3] == '/' || ends(path + 3))) ||
+				     starts(path, "/cwd")))
 			return true;
 	return false;
 }
@@ -180,6 +196,7 @@ static inline enum pil_verdict descriptor(int fd)
 {
 	switch (pil_fd_is(fd)) {
 	case PIL_FD_KERNEL:
+	case PIL_FD_NAMES:
 		return PIL_KERNEL;
 	case PIL_FD_OURS:
 		return PIL_OURS;
@@ -192,13 +209,15 @@ static inline enum pil_verdict descriptor(int fd)
 enum pil_verdict pil_classify_path(int dirfd, const char *path)
 {
 	int bad = 0;
+	char first = '\0';
 
 	if (path) {
-		char first = (char)pil_load_byte(path, &bad);
-
+		first = (char)pil_load_byte(path, &bad);
 		if (first == '/' && !bad)
 			return absolute(path);
 	}
+	if (dirfd != AT_FDCWD && pil_unlikely(pil_fd_is(dirfd) == PIL_FD_NAMES))
+		return first && !bad ? PIL_OURS : PIL_KERNEL;
 	if (dirfd != AT_FDCWD)
 		return descriptor(dirfd); /* a bad pointer with a dirfd of ours: dispatch says EFAULT */
 	return path && !bad && pil_filter.cwd_ours ? PIL_OURS : PIL_KERNEL;

@@ -47,6 +47,7 @@ enum pil_fd {
 	PIL_FD_KERNEL = 0,
 	PIL_FD_OURS = 1,
 	PIL_FD_HIDDEN = 2, /* must look closed to the application */
+	PIL_FD_NAMES = 3,  /* the kernel's directory, in which a path may name one of ours: /proc/self/fd */
 };
 
 extern struct pil_filter pil_filter;

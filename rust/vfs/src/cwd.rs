@@ -6,6 +6,7 @@
 //! Relies on [`crate::rundir`] for the place to make that directory in.
 use crate::filter::pil_filter;
 use crate::gate::Guarded;
+use crate::magic::holds_names;
 use crate::mount::components;
 use crate::node::Node;
 use crate::ownfd::{self, OwnFd};
@@ -36,6 +37,8 @@ pub struct Cwd {
     text: Guarded<Option<Vec<u8>>>,
     /// A mount lies below the kernel's working directory (by that text).
     above: AtomicBool,
+    /// Names of descriptors are relative to it (by that text).
+    names: AtomicBool,
     /// Counts the changes: what was known of relative paths holds no longer.
     changes: AtomicU32,
     /// Working directories of `CLONE_VM` children that changed theirs, by process id.
@@ -219,6 +222,8 @@ impl Cwd {
 
     fn left_for(&self, p: &Process, text: Option<Vec<u8>>) {
         let above = text.as_ref().is_some_and(|text| p.mounts.below(text));
+        let names = text.as_ref().is_some_and(|text| holds_names(text));
+        self.names.store(names, Ordering::Relaxed);
         *self.text.lock() = text;
         self.above.store(above, Ordering::Relaxed);
         self.set(None);
@@ -240,9 +245,19 @@ impl Cwd {
         Some(whole)
     }
 
+    /// The kernel's working directory if it is one from which names of descriptors are relative.
+    pub(crate) fn of_names(&self) -> Option<Vec<u8>> {
+        if !self.names.load(Ordering::Relaxed) || self.node().is_some() {
+            return None;
+        }
+        self.text.lock().clone()
+    }
+
     fn set(&self, node: Option<Arc<Node>>) {
         self.changes.fetch_add(1, Ordering::Relaxed);
-        let ours = node.is_some() || self.above.load(Ordering::Relaxed);
+        let ours = node.is_some()
+            || self.above.load(Ordering::Relaxed)
+            || self.names.load(Ordering::Relaxed);
         let was_ours = pil_filter.cwd_ours.load(Ordering::Relaxed) != 0;
         if !ours && !was_ours && !self.any_children.load(Ordering::Relaxed) {
             return; // from one directory of the kernel's to another: whose it is need not be asked

@@ -41,6 +41,9 @@ pub const KERNEL: u8 = 0;
 pub const OURS: u8 = 1;
 /// A descriptor that must look closed to the application (ours or libdaos's own).
 pub const HIDDEN: u8 = 2;
+/// A directory of the kernel's in which a relative path may name a descriptor of ours, as
+/// `/proc/self/fd`. It may be stale: whoever asks looks at its path.
+pub const NAMES: u8 = 3;
 
 /// The one filter of the process.
 #[no_mangle]

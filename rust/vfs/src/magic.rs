@@ -1,6 +1,7 @@
 //! Names that are not resolved by text: the magic links of /proc and /dev (proc(5)) to descriptors
 //! and directories of ours, which the kernel would follow to a placeholder; and the kernel's own
 //! names for its descriptors.
+use crate::fd::number::HIGH_BASE;
 use crate::filter;
 use crate::mount::{components, fd_path};
 use crate::node::Node;
@@ -41,6 +42,70 @@ pub fn magic(p: &'static Process, path: &[u8]) -> Option<(Arc<Node>, usize)> {
     None
 }
 
+/// True for a directory from which a relative path may be [`magic`]: `/dev`, `/dev/fd`, `/proc`,
+/// `/proc/self`, `/proc/self/fd` and their like. Its text has neither "." nor "..".
+pub fn holds_names(path: &[u8]) -> bool {
+    let (mut names, mut depth) = ([&b""[..]; 5], 0usize);
+    for (start, end) in components(path) {
+        match names.get_mut(depth) {
+            Some(name) => *name = &path[start..end],
+            None => return false,
+        }
+        depth += 1;
+    }
+    match &names[..depth] {
+        [b"dev"] | [b"dev", b"fd"] | [b"proc"] => true,
+        [b"proc", who, rest @ ..] => {
+            is_self(who) && matches!(rest, [] | [b"fd"] | [b"task", _] | [b"task", _, b"fd"])
+        }
+        _ => false,
+    }
+}
+
+/// The absolute form of a relative path that is [`magic`] from where it starts: a descriptor marked
+/// [`filter::NAMES`], or the working directory. One readlink for a descriptor.
+pub fn relative(p: &'static Process, dirfd: i64, path: &[u8]) -> Option<Vec<u8>> {
+    if !may_name(p, path) {
+        return None;
+    }
+    let mut whole = match dirfd as i32 {
+        libc::AT_FDCWD => p.cwd.of_names()?,
+        fd if filter::fd_is(fd) == filter::NAMES => fd_path(fd)?,
+        _ => return None,
+    };
+    whole.push(b'/');
+    whole.extend_from_slice(path);
+    magic(p, &whole).is_some().then_some(whole)
+}
+
+/// True where a path, as said from `dirfd`, is a directory that [`holds_names`].
+pub(crate) fn holds_names_at(dirfd: i64, path: &[u8]) -> bool {
+    match path.first() {
+        Some(b'/') => holds_names(path),
+        _ if filter::fd_is(dirfd as i32) == filter::NAMES => {
+            let on_the_way = |name: &[u8]| is_self(name) || matches!(name, b"fd" | b"task");
+            components(path).all(|(start, end)| on_the_way(&path[start..end]))
+                && kernel_path(dirfd, path).is_some_and(|whole| holds_names(&whole))
+        }
+        _ => false,
+    }
+}
+
+/// Whether a relative path could be the name of something of ours: asks nobody.
+fn may_name(p: &Process, path: &[u8]) -> bool {
+    let ours = |fd| filter::fd_is(fd) == filter::OURS || fd >= HIGH_BASE;
+    if matches!(path.first(), None | Some(b'/')) {
+        return false;
+    }
+    components(path).any(|(start, end)| match &path[start..end] {
+        b"stdin" => ours(0),
+        b"stdout" => ours(1),
+        b"stderr" => ours(2),
+        b"cwd" => p.cwd.is_ours(),
+        name => number(name).is_some_and(ours),
+    })
+}
+
 fn number(text: &[u8]) -> Option<i32> {
     let digits = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
     digits
@@ -65,7 +130,7 @@ pub(crate) fn kernel_path(dirfd: i64, path: &[u8]) -> Option<Vec<u8>> {
     }
     let mut base = match dirfd as i32 {
         libc::AT_FDCWD => crate::cwd::kernel_cwd()?,
-        fd if filter::fd_is(fd) == filter::KERNEL => {
+        fd if matches!(filter::fd_is(fd), filter::KERNEL | filter::NAMES) => {
             let st = ownfd::stat_of(fd).ok()?;
             (st.st_mode & libc::S_IFMT == libc::S_IFDIR).then_some(())?;
             fd_path(fd)?

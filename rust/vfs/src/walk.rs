@@ -3,7 +3,7 @@
 use crate::board;
 use crate::dcache::now_ms;
 use crate::links::{self, Way};
-use crate::magic::magic;
+use crate::magic::{self, magic};
 use crate::mount::Mount;
 use crate::node::Node;
 use crate::permission::EXEC;
@@ -73,6 +73,17 @@ fn absolute(p: &'static Process, path: &[u8]) -> Op<Absolute> {
     })
 }
 
+/// The magic link of a descriptor as the whole path: where it leads, if it is followed.
+fn at_descriptor<'a>(node: Arc<Node>, options: &Options) -> Op<Started<'a>> {
+    if options.follow == Follow::No {
+        return Err(Reject::NotOurs);
+    }
+    if options.resolve & (NO_MAGICLINKS | NO_SYMLINKS) != 0 {
+        return fail(Errno::ELOOP);
+    }
+    Ok(Started::Node(node, Last::Magic))
+}
+
 impl<'a> Walk<'a> {
     pub(crate) fn start(
         p: &'static Process,
@@ -104,17 +115,25 @@ impl<'a> Walk<'a> {
                 Absolute::Kernel => Err(Reject::NotOurs),
                 Absolute::At(..) if options.resolve & BENEATH != 0 => fail(Errno::EXDEV),
                 Absolute::At(node, rest, Last::Magic) if rest >= path.len() => {
-                    if options.follow == Follow::No {
-                        return Err(Reject::NotOurs);
-                    }
-                    if options.resolve & (NO_MAGICLINKS | NO_SYMLINKS) != 0 {
-                        return fail(Errno::ELOOP);
-                    }
-                    Ok(Started::Node(node, Last::Magic))
+                    at_descriptor(node, options)
                 }
                 Absolute::At(at, rest, last) => {
                     Ok(Started::Walk(walk(Cow::Borrowed(path), rest, at, last)))
                 }
+            };
+        }
+        if let Some(whole) = magic::relative(p, dirfd, path) {
+            // a link out of where it starts
+            return match magic::magic(p, &whole) {
+                Some(_) if scoped => Err(Reject::NotOurs),
+                Some((node, rest)) if rest >= whole.len() => at_descriptor(node, options),
+                Some((node, rest)) => Ok(Started::Walk(walk(
+                    Cow::Owned(whole),
+                    rest,
+                    node,
+                    Last::Magic,
+                ))),
+                None => Err(Reject::NotOurs),
             };
         }
         match start_node(p, dirfd) {

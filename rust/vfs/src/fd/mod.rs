@@ -215,6 +215,7 @@ impl Table {
     pub fn born(&self, fd: i32) {
         match filter::fd_is(fd) {
             filter::HIDDEN => hidden::lost(fd),
+            filter::NAMES => filter::mark_fd(fd, filter::KERNEL),
             filter::OURS if self.forget(fd).is_some() => self.note_stale(fd),
             _ => {}
         }

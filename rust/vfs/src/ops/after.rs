@@ -3,10 +3,12 @@
 //! could not follow to its end.
 use crate::catalogue::{self as op, OpId};
 use crate::dcache::now_ms;
+use crate::filter;
 use crate::gate::Guarded;
 use crate::hash::Mix;
 use crate::links::{self, Way};
 use crate::magic;
+use crate::mount::fd_path;
 use crate::ops::{births, limits};
 use crate::process::Process;
 use crate::resolve::{self, Follow, Options};
@@ -29,7 +31,11 @@ pub fn after(p: &'static Process, op: OpId, a: [i64; 6], ret: i64) -> i64 {
                 p.mounts.other_name_space();
             }
         }
-        op::fchdir if ret == 0 => p.cwd.left_by(p, None),
+        op::fchdir if ret == 0 => {
+            let names = filter::fd_is(a[0] as i32) == filter::NAMES;
+            let path = names.then(|| fd_path(a[0] as i32)).flatten();
+            p.cwd.left_by(p, path.as_deref());
+        }
         op::chdir if ret == 0 => {
             let mut buffer = user::PathBuffer::new();
             p.cwd.left_by(p, buffer.copy(a[0]).ok());

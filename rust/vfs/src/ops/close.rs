@@ -25,7 +25,7 @@ pub fn close_range(p: &'static Process, a: [i64; 6]) -> Op<i64> {
     }
     close_high(p, first, last);
     let end = (filter::end() as u32).min(last.saturating_add(1));
-    let special = |fd: &u32| filter::fd_is(*fd as i32) != filter::KERNEL;
+    let special = |fd: &u32| !matches!(filter::fd_is(*fd as i32), filter::KERNEL | filter::NAMES);
     if !(first..end).any(|fd| special(&fd)) {
         return Err(Reject::NotOurs);
     }

@@ -184,8 +184,10 @@ pub fn readlinkat(p: &'static Process, a: [i64; 6]) -> Op<i64> {
         empty: true,
         ..Options::new(Follow::No)
     };
-    let text = match magic::magic(p, path.to_bytes()) {
-        Some((node, rest)) if rest >= path.to_bytes().len() => shown_path(&node)?,
+    let whole = magic::relative(p, a[0], path.to_bytes());
+    let whole = whole.as_deref().unwrap_or(path.to_bytes());
+    let text = match magic::magic(p, whole) {
+        Some((node, rest)) if rest >= whole.len() => shown_path(&node)?,
         _ => match resolve::lookup_path(p, a[0], path.to_bytes(), &options)? {
             Located::Outside(path) => return outside::at(libc::SYS_readlinkat, &path, 0, a),
             Located::Missing(_) => return fail(Errno::ENOENT),

@@ -3,6 +3,8 @@
 //! A name that may be created is created first (one DFS call where it was new) and looked up only
 //! if it was there; everything else is one lookup.
 use crate::file::OpenFile;
+use crate::filter;
+use crate::magic;
 use crate::node::Node;
 use crate::ops::outside;
 use crate::permission::{As, Mode, EXEC, READ, WRITE};
@@ -23,7 +25,24 @@ const RACES: usize = 20;
 pub fn openat(p: &'static Process, a: [i64; 6]) -> Op<i64> {
     let mut buffer = user::PathBuffer::new();
     // unknown flags are ignored, as by the kernel
-    open(p, a[0], buffer.copy(a[1])?, a[2] as i32, a[3] as u32, 0)
+    let path = buffer.copy(a[1])?;
+    match open(p, a[0], path, a[2] as i32, a[3] as u32, 0) {
+        Err(Reject::NotOurs) => kernels_names(p, a[0], path, &a),
+        answer => answer,
+    }
+}
+
+/// A directory of the kernel's in which descriptors of ours have names is opened here, to be known.
+#[cold]
+fn kernels_names(p: &'static Process, dirfd: i64, path: &[u8], a: &[i64; 6]) -> Op<i64> {
+    if !magic::holds_names_at(dirfd, path) {
+        return Err(Reject::NotOurs);
+    }
+    // SAFETY: the application's own arguments.
+    let fd = unsafe { call!(SYS_openat, a[0], a[1], a[2], a[3]) }?;
+    p.fds.born(fd as i32);
+    filter::mark_fd(fd as i32, filter::NAMES);
+    Ok(fd)
 }
 
 /// `openat2(dirfd, path, how, size)`

@@ -78,7 +78,11 @@ fn kernel_side(p: &'static Process, dirfd: i64, ptr: i64, path: Option<CString>)
     }
     if let Some(whole) = magic::kernel_path(dirfd, path.to_bytes()) {
         if let Way::Into(inside) = links::into_mount(p, whole, false, &mut 0)? {
-            return Ok(Side::Ours(resolve::parent_of(p, dirfd, &inside)?));
+            match resolve::parent_of(p, dirfd, &inside) {
+                // a name in /proc of a descriptor: itself no name of ours
+                Err(Reject::NotOurs) => {}
+                target => return Ok(Side::Ours(target?)),
+            }
         }
     }
     parent_exists(dirfd, &path)?;
