@@ -8,6 +8,7 @@ import os
 from . import base, mount, prepare, programs
 
 TIMEOUT = 60
+LONG_TIMEOUT = 600
 
 # What names come to and where they go: the calls that run as transactions in a balanced container.
 BALANCED = (
@@ -21,6 +22,15 @@ CLOSED = (
     'mount -t tmpfs -o mode=0755 none "$1" && cd / && chown "$2" "$1" && shift 2 && '
     '"$@" && mount -o remount,ro none "$0" && exec "$@"'
 )
+
+
+def _mode(context):
+    """What tells a program that it may take its time."""
+    return {"T_LONG": "1"} if context.args.long else {}
+
+
+def _timeout(context):
+    return LONG_TIMEOUT if context.args.long else TIMEOUT
 
 
 def _judge(test, outcome, leaks=""):
@@ -40,7 +50,8 @@ def native(context):
                 if error:
                     return test.failed(error)
                 directory = context.scratch.directory(who)
-                outcome = base.run([binary, os.path.join(directory, "w"), "kernel"], who, timeout=TIMEOUT)
+                command = [binary, os.path.join(directory, "w"), "kernel"]
+                outcome = base.run(command, who, base.clean_env(**_mode(context)), timeout=_timeout(context))
                 context.scratch.drop(directory)
                 return _judge(test, outcome)
 
@@ -90,7 +101,7 @@ def _mounted(context, binary, error, who, variant):
         if wrong:
             return test.failed(wrong)
         program = [binary, f"{base.MOUNT}/x", "mount"]
-        outcome = place.run(program, timeout=TIMEOUT)
+        outcome = place.run(program, timeout=_timeout(context), **_mode(context))
         if variant == "@ro" and outcome.status == 0:
             wrong = place.protect()
             if wrong:

@@ -1,9 +1,9 @@
 //! Directory streams: what `getdents64(2)` reads from a directory's open file description.
 //!
 //! DFS gives names in batches, in a stable (hash) order, from an opaque anchor. A cookie
-//! (`d_off`, what telldir gives) is (batch, index in batch); the anchor of each batch and a short
-//! hash of each name given are kept, so that seeking back finds the same place even when
-//! entries before it are gone. "." and ".." are cookies 0 and 1.
+//! (`d_off`, what telldir gives) is (batch, index in batch); the end of each batch and a short
+//! hash of each name given are kept (some 5 bytes a name), so that seeking back finds the same
+//! place whatever came and went. "." and ".." are cookies 0 and 1.
 use crate::file::OpenFile;
 use crate::hash::Mix;
 use crate::node::Node;
@@ -18,6 +18,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 const BATCH: usize = 128;
 /// The first cookie of a name.
 const FIRST: i64 = 2;
+/// Readings after which a name of a known batch is taken to be gone.
+const MOST_AGAIN: usize = 64;
 const INDEX_BITS: u32 = 16;
 
 /// The directory in a container's root that keeps open files without a name; not listed.
@@ -31,11 +33,11 @@ pub fn set_names_only(on: bool) {
     NAMES_ONLY.store(on, Ordering::Relaxed);
 }
 
-/// One batch: where it begins and what it gave.
+/// One batch as it was first read: what it gave and where it ended.
 struct Batch {
-    start: DirCursor,
     /// A short hash of each name given.
-    given: Vec<u32>,
+    given: Box<[u32]>,
+    end: DirCursor,
 }
 
 /// The position in a directory.
@@ -44,10 +46,9 @@ pub struct DirStream {
     /// The next entry's cookie.
     position: i64,
     batches: Vec<Batch>,
-    /// The names of batch `loaded` and the anchor behind them.
+    /// The names of batch `loaded`.
     names: Vec<CString>,
     loaded: Option<usize>,
-    behind: Option<DirCursor>,
 }
 
 /// One entry for the caller.
@@ -60,6 +61,15 @@ struct Entry<'a> {
 
 fn cookie(batch: usize, index: usize) -> i64 {
     FIRST + ((batch as i64) << INDEX_BITS | index as i64)
+}
+
+/// The next names of a directory; none of ours.
+fn names_at(dir: &Node, cursor: &mut DirCursor) -> Result<Vec<CString>, Errno> {
+    let mut names = dir.object.read_names(cursor, BATCH)?;
+    if dir.parent().is_none() {
+        names.retain(|name| name.as_c_str() != HIDDEN);
+    }
+    Ok(names)
 }
 
 fn short_hash(name: &CStr) -> u32 {
@@ -112,89 +122,86 @@ impl DirStream {
         Ok(())
     }
 
-    /// (batch, index) of the next name, loaded; `None` at the end.
+    /// (batch, index) of the next name, loaded; `None` at the end. The position stays.
     fn next_name(&mut self, dir: &Node) -> Result<Option<(usize, usize)>, Errno> {
-        let mut rounds = 0;
-        loop {
-            let at = self.position - FIRST;
-            let (batch, index) = ((at >> INDEX_BITS) as usize, (at & 0xffff) as usize);
-            if self.loaded != Some(batch) && !self.load(dir, batch, index)? {
+        let at = self.position - FIRST;
+        let (mut batch, mut index) = ((at >> INDEX_BITS) as usize, (at & 0xffff) as usize);
+        for _ in 0..1 << 20 {
+            let known = self.batches.get(batch).map(|batch| batch.given.len());
+            if known.is_none_or(|given| index < given) {
+                if self.loaded != Some(batch) && !self.load(dir, batch)? {
+                    return Ok(None);
+                }
+                if index < self.names.len() {
+                    return Ok(Some((batch, index)));
+                }
+            }
+            if self.batches[batch].end.at_end() {
                 return Ok(None);
             }
-            if index < self.names.len() {
-                return Ok(Some((batch, index)));
-            }
-            if self.behind.as_ref().is_none_or(DirCursor::at_end) {
-                return Ok(None);
-            }
-            self.position = cookie(batch + 1, 0);
-            rounds += 1;
-            if rounds > 1 << 20 {
-                return Err(Errno::EIO);
-            }
+            (batch, index) = (batch + 1, 0);
+        }
+        Err(Errno::EIO)
+    }
+
+    /// Where a batch begins.
+    fn start(&self, batch: usize) -> DirCursor {
+        match batch.checked_sub(1) {
+            Some(before) => self.batches[before].end.clone(),
+            None => DirCursor::start(),
         }
     }
 
     /// Loads a batch; false if the directory ends before it.
-    fn load(&mut self, dir: &Node, batch: usize, index: usize) -> Result<bool, Errno> {
+    fn load(&mut self, dir: &Node, batch: usize) -> Result<bool, Errno> {
+        if batch < self.batches.len() {
+            self.read_again(dir, batch)?;
+            return Ok(true);
+        }
         while self.batches.len() <= batch {
-            // forward from what is known
-            let start = match (self.batches.len(), self.loaded, &self.behind) {
-                (0, ..) => DirCursor::start(),
-                (known, Some(loaded), Some(behind)) if loaded + 1 == known => behind.clone(),
-                (known, ..) => {
-                    self.fetch(dir, known - 1, usize::MAX)?;
-                    continue;
-                }
-            };
-            if start.at_end() {
+            let mut end = self.start(self.batches.len());
+            if end.at_end() {
                 return Ok(false);
             }
-            self.batches.push(Batch {
-                start,
-                given: Vec::new(),
-            });
-            self.fetch(dir, self.batches.len() - 1, usize::MAX)?;
-        }
-        if self.loaded != Some(batch) {
-            self.fetch(dir, batch, index)?;
+            self.names = names_at(dir, &mut end)?;
+            self.loaded = Some(self.batches.len());
+            let given = self.names.iter().map(|name| short_hash(name)).collect();
+            self.batches.push(Batch { given, end });
         }
         Ok(true)
     }
 
-    /// Reads the names of a known batch (again). Those given before `index` stay in front, so
-    /// that the index still says the same even if some of them are gone.
-    fn fetch(&mut self, dir: &Node, batch: usize, index: usize) -> Result<(), Errno> {
-        let mut cursor = self.batches[batch].start.clone();
-        let mut names = match cursor.at_end() {
-            true => Vec::new(),
-            false => dir.object.read_names(&mut cursor, BATCH)?,
-        };
-        if dir.parent().is_none() {
-            names.retain(|name| name.as_c_str() != HIDDEN);
-        }
-        let given = &mut self.batches[batch].given;
-        if given.is_empty() {
-            *given = names.iter().map(|n| short_hash(n)).collect();
-        } else if index < usize::MAX {
-            // seeking back: what came before the index, then whatever else is there now
-            let before = &given[..index.min(given.len())];
-            let (mut front, mut rest) = (vec![CString::default(); before.len()], Vec::new());
-            for name in names {
-                match before.iter().position(|h| *h == short_hash(&name)) {
-                    Some(i) => front[i] = name,
-                    None => rest.push(name),
+    /// Reads the names of a known batch again: each comes to the index it had, and one that is
+    /// gone leaves an empty name there. Every position keeps its meaning; names made since then in
+    /// this part of the directory are not shown before a rewind, which POSIX leaves open.
+    fn read_again(&mut self, dir: &Node, batch: usize) -> Result<(), Errno> {
+        let mut cursor = self.start(batch);
+        let given = &self.batches[batch].given;
+        let next = self
+            .batches
+            .get(batch + 1)
+            .map_or(&[][..], |next| &next.given);
+        let mut names = vec![CString::default(); given.len()];
+        let (mut left, mut beyond) = (given.len(), false);
+        // names made since push the old ones back: more than one reading may be needed
+        for _ in 0..MOST_AGAIN {
+            if left == 0 || beyond || cursor.at_end() {
+                break;
+            }
+            for name in names_at(dir, &mut cursor)? {
+                let hash = short_hash(&name);
+                let place = (0..given.len()).find(|&i| given[i] == hash && names[i].is_empty());
+                match place {
+                    Some(index) => {
+                        names[index] = name;
+                        left -= 1;
+                    }
+                    None => beyond |= next.contains(&hash),
                 }
             }
-            front.extend(rest);
-            names = front;
-            *given = names.iter().map(|n| short_hash(n)).collect();
-            // what follows may have moved
-            self.batches.truncate(batch + 1);
         }
         self.names = names;
         self.loaded = Some(batch);
-        self.behind = Some(cursor);
         Ok(())
     }
 
