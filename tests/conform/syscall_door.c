@@ -106,10 +106,79 @@ static void programs(void)
 	CHECK_OK(close(bin));
 }
 
+/* The kernel looks at the lower half of what is an int to it. */
+#define WIDE(n) ((long)(unsigned int)(n) | 0x5a5a5a5aL << 32)
+
+static void wide_numbers(void)
+{
+	long cwd = WIDE(AT_FDCWD);
+	long times[4] = {7, 0, 9, 0};
+	char got[16];
+	struct stat st;
+	long fd = syscall(SYS_openat, cwd, t_at("f"), WIDE(O_RDWR | O_CREAT),
+			  WIDE(0640));
+
+	CHECK_OK(fd);
+	CHECK_EQ(syscall(SYS_pwrite64, WIDE(fd), "0123456789", 10, 0L), 10);
+	CHECK_EQ(syscall(SYS_lseek, WIDE(fd), 3L, WIDE(SEEK_SET)), 3);
+	CHECK_EQ(syscall(SYS_read, WIDE(fd), got, 4), 4);
+	long in = 0, out = 20;
+
+	CHECK_EQ(syscall(SYS_copy_file_range, WIDE(fd), &in, WIDE(fd), &out, 5L,
+			 WIDE(0)),
+		 5);
+	CHECK_OK(syscall(SYS_fstat, WIDE(fd), &st));
+	CHECK_EQ(st.st_size, 25);
+	CHECK_EQ(st.st_mode & 07777, 0640);
+	CHECK_OK(syscall(SYS_fchmod, WIDE(fd), WIDE(0600)));
+	CHECK_OK(syscall(SYS_fchownat, cwd, t_at("f"), WIDE(-1), WIDE(-1),
+			 WIDE(0)));
+	CHECK_OK(syscall(SYS_utimensat, cwd, t_at("f"), times, WIDE(0)));
+	CHECK_OK(syscall(SYS_newfstatat, cwd, t_at("f"), &st, WIDE(0)));
+	CHECK_EQ(st.st_mtime, 9);
+	CHECK_EQ(st.st_mode & 07777, 0600);
+	CHECK_OK(syscall(SYS_fadvise64, WIDE(fd), 0L, 0L, WIDE(0)));
+	CHECK_OK(syscall(SYS_sync_file_range, WIDE(fd), 0L, 0L, WIDE(0)));
+	CHECK_OK(syscall(SYS_flock, WIDE(fd), WIDE(2)));
+	CHECK_OK(syscall(SYS_faccessat, cwd, t_at("f"), WIDE(R_OK)));
+	CHECK_OK(syscall(SYS_renameat2, cwd, t_at("f"), cwd, t_at("g"),
+			 WIDE(0)));
+	CHECK_EQ(syscall(SYS_fcntl, WIDE(fd), WIDE(F_GETFD)), 0);
+	long high = syscall(SYS_fcntl, WIDE(fd), WIDE(F_DUPFD), 50L);
+
+	CHECK(high >= 50);
+	CHECK_EQ(syscall(SYS_dup3, WIDE(fd), WIDE(high), WIDE(O_CLOEXEC)),
+		 high);
+	CHECK_EQ(fcntl(high, F_GETFD), FD_CLOEXEC);
+	CHECK_OK(syscall(SYS_close, WIDE(high)));
+	CHECK_ERRNO(read(high, got, 1), EBADF);
+	CHECK_OK(syscall(SYS_unlinkat, cwd, t_at("g"), WIDE(0)));
+	CHECK_OK(syscall(SYS_close, WIDE(fd)));
+}
+
+/* An empty path at the working directory, whichever way it is written. */
+static void wide_here(void)
+{
+	struct stat st;
+
+	CHECK_OK(mkdir(t_at("d"), 0755));
+	CHECK_OK(chdir(t_at("d")));
+	CHECK_OK(syscall(SYS_newfstatat, WIDE(AT_FDCWD), "", &st,
+			 AT_EMPTY_PATH));
+	ino_t here = st.st_ino;
+
+	CHECK_OK(stat(t_at("d"), &st));
+	CHECK_EQ(st.st_ino, here);
+	CHECK_OK(syscall(SYS_fchownat, (unsigned int)AT_FDCWD, "", -1L, -1L,
+			 AT_EMPTY_PATH));
+	CHECK_OK(chdir("/"));
+}
+
 static void no_such_number(void)
 {
 	CHECK_ERRNO(syscall(100000), ENOSYS);
 }
 
 T_MAIN(CASE(files), CASE(directories), CASE(openat2), CASE(processes),
-       CASE(programs), CASE(no_such_number))
+       CASE(programs), CASE(wide_numbers), CASE(wide_here),
+       CASE(no_such_number))

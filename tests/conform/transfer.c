@@ -28,6 +28,25 @@ static void copy_range(void)
 	CHECK_OK(close(b));
 }
 
+/* What the call would copy may not overlap; what lies behind the end does not count. */
+static void copy_within(void)
+{
+	t_put(t_at("a"), "0123456789");
+	int a = MUST(open(t_at("a"), O_RDWR));
+	off_t in = 0, out = 5;
+
+	CHECK_ERRNO(copy_file_range(a, &in, a, &out, 6, 0), EINVAL);
+	CHECK_EQ(copy_file_range(a, &in, a, &out, 5, 0), 5);
+	CHECK_FILE(t_at("a"), "0123401234");
+	in = 8, out = 10;
+	CHECK_EQ(copy_file_range(a, &in, a, &out, 100, 0), 2);
+	CHECK_FILE(t_at("a"), "012340123434");
+	in = 50, out = 51;
+	CHECK_EQ(copy_file_range(a, &in, a, &out, 100, 0), 0);
+	CHECK_FILE(t_at("a"), "012340123434");
+	CHECK_OK(close(a));
+}
+
 static void copy_large(void)
 {
 	enum { LEN = 2 * 1024 * 1024 + 777 };
@@ -142,5 +161,5 @@ static void mixed(void)
 	CHECK_OK(close(k));
 }
 
-T_MAIN(CASE(copy_range), CASE(copy_large), CASE(send_file),
+T_MAIN(CASE(copy_range), CASE(copy_within), CASE(copy_large), CASE(send_file),
        CASE(splice_both_ways), CASE(mixed))

@@ -296,7 +296,7 @@ pub fn settle<T>(result: Op<T>) -> Op<Result<T, Errno>> {
 
 /// True for an empty path that means a descriptor.
 pub fn is_descriptor(dirfd: i64, path: i64, flags: i32) -> bool {
-    dirfd >= 0 && flags & libc::AT_EMPTY_PATH != 0 && user::get::<u8>(path) == Ok(0)
+    dirfd as i32 >= 0 && flags & libc::AT_EMPTY_PATH != 0 && user::get::<u8>(path) == Ok(0)
 }
 
 /// What a descriptor, or `AT_FDCWD`, stands on. `NotOurs` for the kernel's.

@@ -39,7 +39,7 @@ enum Birth {
 /// A call answers a number only with the right command: a count or a version is not one.
 fn birth(op: OpId, a: &[i64; 6]) -> Birth {
     use catalogue as c;
-    const BPF_BIRTHS: [i64; 14] = [0, 5, 7, 13, 14, 17, 18, 19, 28, 30, 32, 33, 35, 36];
+    const BPF_BIRTHS: [i32; 14] = [0, 5, 7, 13, 14, 17, 18, 19, 28, 30, 32, 33, 35, 36];
     const SECCOMP_LISTENER: i64 = 1 << 3;
     match op {
         c::openat | c::openat2 | c::dup | c::open_by_handle_at | c::open_tree | c::fspick => {
@@ -55,9 +55,9 @@ fn birth(op: OpId, a: &[i64; 6]) -> Birth {
         c::inotify_init | c::inotify_init1 | c::fanotify_init | c::pidfd_getfd => Birth::Number,
         c::userfaultfd | c::perf_event_open | c::io_uring_setup | c::mq_open => Birth::Number,
         c::fcntl if matches!(a[1] as i32, libc::F_DUPFD | libc::F_DUPFD_CLOEXEC) => Birth::Number,
-        c::bpf if BPF_BIRTHS.contains(&a[0]) => Birth::Number,
-        c::landlock_create_ruleset if a[2] == 0 => Birth::Number,
-        c::seccomp if a[0] == 1 && a[1] & SECCOMP_LISTENER != 0 => Birth::Number,
+        c::bpf if BPF_BIRTHS.contains(&(a[0] as i32)) => Birth::Number,
+        c::landlock_create_ruleset if a[2] as u32 == 0 => Birth::Number,
+        c::seccomp if a[0] as u32 == 1 && a[1] & SECCOMP_LISTENER != 0 => Birth::Number,
         c::dup2 | c::dup3 => Birth::Onto,
         c::pipe | c::pipe2 => Birth::Pair(a[0]),
         c::socketpair => Birth::Pair(a[3]),

@@ -32,7 +32,7 @@ struct Side {
 pub fn copy_file_range(p: &'static Process, a: [i64; 6]) -> Op<i64> {
     let (from, to) = ends(p, a[0], a[2])?;
     let (mut from, mut to) = (side(from, a[1])?, side(to, a[3])?);
-    if a[5] != 0 {
+    if a[5] as u32 != 0 {
         return fail(Errno::EINVAL);
     }
     from.check_regular()?;
@@ -50,8 +50,12 @@ pub fn copy_file_range(p: &'static Process, a: [i64; 6]) -> Op<i64> {
     if start.checked_add(len as i64).is_none() || target.checked_add(len as i64).is_none() {
         return fail(Errno::EOVERFLOW);
     }
-    if same(&from, &to) && start < target + len as i64 && target < start + len as i64 {
-        return fail(Errno::EINVAL);
+    if let (End::Ours(file), true) = (&from.end, same(&from, &to)) {
+        // What lies behind the end is not copied, so it cannot overlap.
+        let len = (super::seek::size(p, file)? - start).clamp(0, len as i64);
+        if start < target + len && target < start + len {
+            return fail(Errno::EINVAL);
+        }
     }
     copy(p, &mut from, &mut to, len, FILE_STEP)
 }

@@ -38,7 +38,7 @@ pub fn lseek(p: &'static Process, a: [i64; 6]) -> Op<i64> {
     Ok(to)
 }
 
-fn size(p: &'static Process, file: &OpenFile) -> Result<i64, Errno> {
+pub(super) fn size(p: &'static Process, file: &OpenFile) -> Result<i64, Errno> {
     p.mappings.before_read(&file.node);
     let size = file.node.object.size()?;
     file.node.set_end(size);
