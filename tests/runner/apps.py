@@ -22,7 +22,7 @@ def interpreter(path):
 
 
 def _difference(kind, want, got, says=""):
-    lines = difflib.unified_diff(want.splitlines(), got.splitlines(), f"{kind} on the kernel", f"{kind} on the mount", lineterm="", n=2)
+    lines = difflib.unified_diff(want.splitlines(), got.splitlines(), f"{kind} without us", f"{kind} with us", lineterm="", n=2)
     return "\n".join(list(lines)[:40]) + (f"\n{says}" if says else "")
 
 
@@ -42,11 +42,12 @@ class Script:
         """TMPDIR stays on the kernel: what a script makes there is not compared."""
         return {"TMPDIR": directory, "PIL4DFS_TEST_MDBENCH": self.context.mdbench}
 
-    def on_kernel(self, directory):
+    def on_kernel(self, directory, **more):
+        """Without the library, unless `more` variables load it; the tree is always read without."""
         work, temporary = os.path.join(directory, "x"), os.path.join(directory, "tmp")
         os.mkdir(temporary)
         self.who.own(temporary)
-        env = base.clean_env(**self.env(temporary))
+        env = base.clean_env(**self.env(temporary), **more)
         ran = base.run(self.enter(work), self.who, env, timeout=TIMEOUT)
         tree = base.run(self.tree + [work], self.who, timeout=TIMEOUT)
         return ran, _text(ran.out, work), _text(tree.out, work)
@@ -116,4 +117,24 @@ def compare(test, script):
         problems.append(_difference("tree", tree, our_tree))
     problems += [leaks] if leaks else []
     script.context.scratch.drop(directory)
+    return test.failed("\n".join(problems)) if problems else test.passed()
+
+
+def transparent(test, context, armed, path):
+    """A script on a kernel directory with the library loaded: nothing may differ from without."""
+    with context.lock:
+        if not hasattr(context, "mdbench"):
+            context.mdbench = _mdbench(context)
+    script = Script(context, path, armed.who)
+    ran, out, tree = script.on_kernel(armed.make("plain"))
+    if ran.status == 77:
+        return test.skipped("the program is not installed")
+    ours, our_out, our_tree = script.on_kernel(armed.make("ours"), **armed.variables())
+    problems = []
+    if (ours.status, ours.timed_out) != (ran.status, ran.timed_out):
+        problems.append(f"ended differently: {ours.says(1500)}; without the library: {ran.status}")
+    if our_out != out:
+        problems.append(_difference("output", out, our_out, ours.err.decode(errors="replace")[-800:]))
+    if our_tree != tree:
+        problems.append(_difference("tree", tree, our_tree))
     return test.failed("\n".join(problems)) if problems else test.passed()

@@ -18,6 +18,7 @@ from . import (
     history,
     lint,
     packages,
+    public,
     rust,
     slurm,
     surface,
@@ -63,4 +64,6 @@ ALL = [
     Suite("cli", cli.tests),
     Suite("packages", packages.tests, needs_build=False),
     Suite("slurm", slurm.tests),
+    Suite("public", public.tests),
+    Suite("public-transparency", public.transparency),
 ]
