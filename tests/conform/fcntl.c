@@ -1,5 +1,6 @@
 /* fcntl(2): duplicates with a minimum, descriptor and status flags, the rest. */
 #include <signal.h>
+#include <stdint.h>
 #include "t.h"
 
 static void duplicates(void)
@@ -77,8 +78,74 @@ static void owner_and_signal(void)
 
 	CHECK_EQ(fcntl(f, F_GETOWN), 0);
 	CHECK_EQ(fcntl(f, F_GETSIG), 0);
+	CHECK_OK(fcntl(f, F_SETOWN, getpid()));
+	CHECK_EQ(fcntl(f, F_GETOWN), getpid());
+	CHECK_OK(fcntl(f, F_SETSIG, SIGUSR1));
+	CHECK_EQ(fcntl(f, F_GETSIG), SIGUSR1);
+	CHECK_ERRNO(fcntl(f, F_SETSIG, 1000), EINVAL);
+	CHECK_ERRNO(fcntl(f, F_SETOWN, 0x3fffffff), ESRCH);
+	struct f_owner_ex owner = {F_OWNER_TID, 0};
+
+	CHECK_OK(fcntl(f, F_GETOWN_EX, &owner));
+	CHECK_EQ(owner.type, F_OWNER_PID);
+	CHECK_EQ(owner.pid, getpid());
+	owner.type = 77;
+	CHECK_ERRNO(fcntl(f, F_SETOWN_EX, &owner), EINVAL);
+	owner = (struct f_owner_ex){F_OWNER_PGRP, getpgrp()};
+	CHECK_OK(fcntl(f, F_SETOWN_EX, &owner));
+	int twin = MUST(dup(f));
+
+	CHECK_OK(fcntl(twin, F_GETOWN_EX, &owner));
+	CHECK_EQ(owner.type, F_OWNER_PGRP);
+	CHECK_OK(fcntl(f, F_SETOWN, 0));
+	CHECK_EQ(fcntl(twin, F_GETOWN), 0);
+	CHECK_EQ(fcntl(twin, F_GETSIG), SIGUSR1);
+	CHECK_OK(close(twin));
+	CHECK_OK(close(f));
+}
+
+/* What file systems may lack: leases, notices, seals, pipes' sizes. */
+static void not_for_all(void)
+{
+	int f = MUST(open(t_at("f"), O_RDONLY | O_CREAT, 0644));
+	int dir = MUST(open(t_dir, O_RDONLY));
+
+	CHECK_EQ(fcntl(f, F_GETLEASE), F_UNLCK);
+	CHECK_ERRNO(fcntl(f, F_SETLEASE, F_UNLCK), EAGAIN);
+	CHECK_ERRNO(fcntl(f, F_SETLEASE, 77), EINVAL);
+	if (t_mount()) {
+		/* As from file systems that nobody may break a lease of. */
+		CHECK_ERRNO(fcntl(f, F_SETLEASE, F_RDLCK), EINVAL);
+		CHECK_ERRNO(fcntl(dir, F_NOTIFY, DN_CREATE), EINVAL);
+	}
+	CHECK_ERRNO(fcntl(f, F_NOTIFY, DN_CREATE), ENOTDIR);
+	CHECK_ERRNO(fcntl(f, F_ADD_SEALS, F_SEAL_GROW), EPERM);
+	CHECK_ERRNO(fcntl(f, F_GET_SEALS), EINVAL);
+	CHECK_ERRNO(fcntl(f, F_SETPIPE_SZ, 4096), EBADF);
+	CHECK_OK(close(f));
+	CHECK_OK(close(dir));
+	f = MUST(open(t_at("f"), O_RDWR));
+	CHECK_ERRNO(fcntl(f, F_ADD_SEALS, F_SEAL_GROW), EINVAL);
+	CHECK_OK(close(f));
+}
+
+static void hints(void)
+{
+	uint64_t hint = 77;
+	int f = MUST(open(t_at("f"), O_RDWR | O_CREAT, 0644));
+
+	CHECK_OK(fcntl(f, F_GET_RW_HINT, &hint));
+	CHECK_EQ(hint, RWH_WRITE_LIFE_NOT_SET);
+	hint = RWH_WRITE_LIFE_LONG;
+	CHECK_OK(fcntl(f, F_SET_RW_HINT, &hint));
+	hint = 77;
+	CHECK_OK(fcntl(f, F_GET_RW_HINT, &hint));
+	CHECK_EQ(hint, RWH_WRITE_LIFE_LONG);
+	CHECK_ERRNO(fcntl(f, F_SET_RW_HINT, t_bad_pointer(1)), EFAULT);
+	hint = 77;
+	CHECK_ERRNO(fcntl(f, F_SET_RW_HINT, &hint), EINVAL);
 	CHECK_OK(close(f));
 }
 
 T_MAIN(CASE(duplicates), CASE(descriptor_flags), CASE(status_flags),
-       CASE(unknown), CASE(owner_and_signal))
+       CASE(unknown), CASE(owner_and_signal), CASE(not_for_all), CASE(hints))

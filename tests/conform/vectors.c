@@ -66,6 +66,33 @@ static void with_flags(void)
 	CHECK_OK(close(fd));
 }
 
+/* Flags a file system may not know are EOPNOTSUPP; the rest does what it says. */
+static void rarer_flags(void)
+{
+	char a[4];
+	struct iovec out = {"WXYZ", 4}, in = {a, 4};
+
+	t_put(t_at("f"), "abcd");
+	int fd = MUST(open(t_at("f"), O_RDWR));
+	ssize_t n = preadv2(fd, &in, 1, 0, RWF_NOWAIT);
+
+	CHECK(n == 4 || errno == EAGAIN || (t_mount() && errno == EOPNOTSUPP));
+	n = pwritev2(fd, &out, 1, 0, RWF_NOWAIT);
+	CHECK(n == 4 || errno == EAGAIN || errno == EOPNOTSUPP);
+	CHECK_EQ(pwritev2(fd, &out, 1, 0, RWF_HIPRI), 4);
+	CHECK_EQ(preadv2(fd, &in, 1, 0, RWF_HIPRI), 4);
+	CHECK_MEM(a, "WXYZ", 4);
+	/* Appending moves the own position to the end, and leaves it for another. */
+	CHECK_EQ(pwritev2(fd, &out, 1, -1, RWF_APPEND), 4);
+	CHECK_EQ(lseek(fd, 0, SEEK_CUR), 8);
+	CHECK_EQ(lseek(fd, 1, SEEK_SET), 1);
+	CHECK_EQ(pwritev2(fd, &out, 1, 2, RWF_APPEND | RWF_DSYNC), 4);
+	CHECK_EQ(lseek(fd, 0, SEEK_CUR), 1);
+	CHECK_FILE(t_at("f"), "WXYZWXYZWXYZ");
+	CHECK_ERRNO(pwritev2(fd, &out, 1, -2, 0), EINVAL);
+	CHECK_OK(close(fd));
+}
+
 static void counts(void)
 {
 	enum { MANY = 1024 };
@@ -118,4 +145,4 @@ static void bad_vectors(void)
 }
 
 T_MAIN(CASE(gather_and_scatter), CASE(positioned), CASE(with_flags),
-       CASE(counts), CASE(bad_vectors))
+       CASE(rarer_flags), CASE(counts), CASE(bad_vectors))

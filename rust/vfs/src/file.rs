@@ -7,7 +7,7 @@ use crate::lock;
 use crate::node::Node;
 use crate::process::Process;
 use crate::Errno;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// Flags `fcntl(F_SETFL)` can change; they live in the slot. (`O_SYNC` and `O_DSYNC` are kept with
@@ -39,8 +39,34 @@ pub struct OpenFile {
     pub flags_access: i32,
     /// Position within a directory; unused for files.
     pub stream: Mutex<DirStream>,
+    /// What `F_SETOWN` and `F_SETSIG` said.
+    pub readiness: Readiness,
     /// The last fork that counted this description.
     fork: AtomicU32,
+}
+
+/// Who wants to be signalled when a description becomes ready. A regular file never does: this
+/// process remembers it for who asks, and no other one.
+#[derive(Default)]
+pub struct Readiness {
+    /// Process, thread or group, and which of them (`F_OWNER_`), in one word.
+    owner: AtomicU64,
+    /// `F_SETSIG`
+    pub signal: AtomicI32,
+}
+
+impl Readiness {
+    /// The id and its kind.
+    pub fn owner(&self) -> (i32, i32) {
+        let both = self.owner.load(Ordering::Relaxed);
+        (both as i32, (both >> 32) as i32)
+    }
+
+    /// Sets both at once.
+    pub fn set_owner(&self, id: i32, kind: i32) {
+        let both = u64::from(id as u32) | u64::from(kind as u32) << 32;
+        self.owner.store(both, Ordering::Relaxed);
+    }
 }
 
 impl OpenFile {
@@ -68,6 +94,7 @@ impl OpenFile {
             flags_access: flags & !(STATUS_FLAGS | CREATION_FLAGS),
             stream: Mutex::new(DirStream::default()),
             locks: lock::Description::default(),
+            readiness: Readiness::default(),
             fork: AtomicU32::new(0),
         })
     }

@@ -15,7 +15,7 @@ use crate::Errno;
 use dfs::{Attr, Kind, Object, ObjectId, SetAttr, SetTime};
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicU8, Ordering};
 use std::sync::{Arc, LockResult, Weak};
 
 /// One object of a mount.
@@ -45,6 +45,8 @@ pub struct Node {
     pub shadowed: AtomicBool,
     /// The end of the file as far as this process has seen it.
     end_seen: AtomicU64,
+    /// `F_SET_RW_HINT`, for who asks.
+    pub hint: AtomicU8,
 }
 
 impl Node {
@@ -481,6 +483,7 @@ impl NodeIndex {
             hold: Hold::default(),
             shadowed: AtomicBool::new(false),
             end_seen: AtomicU64::new(0),
+            hint: AtomicU8::new(0),
         });
         index.nodes.insert(key(mount, oid), Arc::downgrade(&node));
         if index.nodes.len() > index.limit {

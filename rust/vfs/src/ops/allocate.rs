@@ -23,6 +23,7 @@ pub fn ftruncate(p: &'static Process, a: [i64; 6]) -> Op<i64> {
     }
     resize(p, &file.node, length)?;
     file.node.set_end(length as u64);
+    crate::ops::written(p, &file.node);
     Ok(0)
 }
 
@@ -53,6 +54,7 @@ pub fn fallocate(p: &'static Process, a: [i64; 6]) -> Op<i64> {
     let end = offset.checked_add(len).ok_or(Errno::EFBIG)?;
     let keep = mode & libc::FALLOC_FL_KEEP_SIZE != 0;
     allocate(p, &file, what, offset, end, keep)?;
+    crate::ops::written(p, &file.node);
     Ok(0)
 }
 

@@ -41,7 +41,7 @@ fn apply(p: &Process, located: &Located, attr: &Attr, set: &SetAttr) -> Op<i64> 
 /// nothing where there are none, as last seen.
 #[inline]
 pub fn written(p: &Process, node: &Node) {
-    let seen = node.permissions.get(u64::MAX);
+    let seen = node.permissions.get_at(u64::MAX, 0); // without a look at the clock
     if seen.is_some_and(|mode| mode.mode & SETID != 0) {
         drop_setid(p, node);
     }

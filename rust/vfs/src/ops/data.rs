@@ -208,5 +208,6 @@ pub(super) fn write_at(
     unsafe { p.mappings.wrote(node, offset as u64, buffers.list()) };
     let end = offset + n as i64;
     file.node.saw_end(end as u64);
+    crate::ops::written(p, node);
     Ok((n, end))
 }

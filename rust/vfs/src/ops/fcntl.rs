@@ -1,20 +1,23 @@
 //! fcntl(2) on descriptors of ours: duplication and close-on-exec belong to the number (the
 //! kernel's), status flags to the description (the slot), record locks to the file.
 use crate::fd::number;
-use crate::file::{OpenFile, STATUS_FLAGS};
+use crate::file::{OpenFile, Readiness, STATUS_FLAGS};
 use crate::process::Process;
 use crate::{call, fail, user, Errno, Op};
+use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
+const F_SETSIG: i32 = 10;
 const F_GETSIG: i32 = 11;
+const F_SETOWN_EX: i32 = 15;
 const F_GETOWN_EX: i32 = 16;
 const F_GETOWNER_UIDS: i32 = 17;
 const F_DUPFD_QUERY: i32 = 1027;
 const F_CREATED_QUERY: i32 = 1028;
 const F_GET_RW_HINT: i32 = 1035;
 const F_SET_RW_HINT: i32 = 1036;
-const F_GET_FILE_RW_HINT: i32 = 1037;
-const F_SET_FILE_RW_HINT: i32 = 1038;
+const F_OWNER_PID: i32 = 1;
+const F_OWNER_PGRP: i32 = 2;
 
 /// `fcntl(fd, cmd, arg)`
 pub fn fcntl(p: &'static Process, a: [i64; 6]) -> Op<i64> {
@@ -36,22 +39,71 @@ pub fn fcntl(p: &'static Process, a: [i64; 6]) -> Op<i64> {
         libc::F_OFD_GETLK | libc::F_OFD_SETLK | libc::F_OFD_SETLKW => {
             p.locks.fcntl(&file, cmd, arg)
         }
-        libc::F_GETOWN | F_GETSIG | F_CREATED_QUERY => Ok(0),
-        // Nobody signals a regular file's readiness: owner and signal are accepted and unused.
-        libc::F_SETOWN | 10 | 15 => Ok(0),
-        F_GETOWN_EX => user::put(arg, [0i32; 2]).map(|()| 0).map_err(Into::into),
+        F_CREATED_QUERY => Ok(0),
+        libc::F_SETOWN | libc::F_GETOWN | F_SETOWN_EX | F_GETOWN_EX | F_SETSIG | F_GETSIG => {
+            readiness(&file.readiness, cmd, arg)
+        }
         F_GETOWNER_UIDS => user::put(arg, [0u32; 2]).map(|()| 0).map_err(Into::into),
         libc::F_GETLEASE => Ok(libc::F_UNLCK.into()),
         libc::F_SETLEASE if arg as i32 == libc::F_UNLCK => fail(Errno::EAGAIN),
         libc::F_NOTIFY if file.node.kind != dfs::Kind::Directory => fail(Errno::ENOTDIR),
         libc::F_SETPIPE_SZ | libc::F_GETPIPE_SZ => fail(Errno::EBADF),
-        F_GET_RW_HINT | F_GET_FILE_RW_HINT => user::put(arg, 0u64).map(|()| 0).map_err(Into::into),
-        F_SET_RW_HINT | F_SET_FILE_RW_HINT => match user::get::<u64>(arg)? {
-            0..=5 => Ok(0),
+        libc::F_ADD_SEALS if !file.can_write() => fail(Errno::EPERM),
+        F_GET_RW_HINT => {
+            let hint = file.node.hint.load(Ordering::Relaxed);
+            user::put(arg, u64::from(hint))
+                .map(|()| 0)
+                .map_err(Into::into)
+        }
+        F_SET_RW_HINT => match user::get::<u64>(arg)? {
+            hint @ 0..=5 => {
+                file.node.hint.store(hint as u8, Ordering::Relaxed);
+                Ok(0)
+            }
             _ => fail(Errno::EINVAL),
         },
         _ => fail(Errno::EINVAL),
     }
+}
+
+/// Who is to be signalled, and how: kept and told again, as nobody signals a regular file's
+/// readiness. `ESRCH` for an owner who is not there.
+fn readiness(r: &Readiness, cmd: i32, arg: i64) -> Op<i64> {
+    let (owner, kind) = r.owner();
+    match cmd {
+        libc::F_SETOWN if arg as i32 == i32::MIN => return fail(Errno::EINVAL),
+        libc::F_SETOWN if (arg as i32) < 0 => own(r, F_OWNER_PGRP, -(arg as i32))?,
+        libc::F_SETOWN => own(r, F_OWNER_PID, arg as i32)?,
+        F_SETOWN_EX => {
+            let [kind, id] = user::get::<[i32; 2]>(arg)?;
+            own(r, kind, id)?;
+        }
+        F_GETOWN_EX => user::put(arg, [kind, owner])?,
+        F_SETSIG if !(0..=64).contains(&arg) => return fail(Errno::EINVAL),
+        F_SETSIG => r.signal.store(arg as i32, Ordering::Relaxed),
+        F_GETSIG => return Ok(r.signal.load(Ordering::Relaxed).into()),
+        _ if kind == F_OWNER_PGRP => return Ok((-owner).into()),
+        _ => return Ok(owner.into()),
+    }
+    Ok(0)
+}
+
+fn own(r: &Readiness, kind: i32, id: i32) -> Result<(), Errno> {
+    // SAFETY: signal 0 only asks whether somebody is there.
+    let there = match kind {
+        _ if id == 0 && (0..=F_OWNER_PGRP).contains(&kind) => Ok(0),
+        0 => unsafe { call!(SYS_tkill, id, 0) },
+        // SAFETY: likewise.
+        F_OWNER_PID => unsafe { call!(SYS_kill, id, 0) },
+        // SAFETY: likewise.
+        F_OWNER_PGRP => unsafe { call!(SYS_kill, -id, 0) },
+        _ => return Err(Errno::EINVAL),
+    };
+    if matches!(there, Err(e) if e != Errno::EPERM) {
+        return Err(Errno::ESRCH);
+    }
+    r.set_owner(id, kind);
+    Ok(())
 }
 
 /// The kernel keeps close-on-exec with its number; high numbers never survive an exec.
