@@ -40,6 +40,8 @@ pub struct Config {
     pub rundir: Option<CString>,
     /// `PIL4DFS_DAOS_DIR`.
     pub daos_dir: Option<CString>,
+    /// `PIL4DFS_MMAP_LIMIT`, bytes.
+    pub mmap_limit: Option<u64>,
     /// `D_IL_DCACHE_REC_TIMEOUT`, seconds.
     pub dcache_timeout: Option<Duration>,
 }
@@ -138,6 +140,7 @@ impl Config {
             names_only: is("PIL4DFS_READDIR", "names"),
             rundir: get("PIL4DFS_RUNDIR").filter(|v| !v.is_empty()),
             daos_dir: get("PIL4DFS_DAOS_DIR").filter(|v| !v.is_empty()),
+            mmap_limit: text("PIL4DFS_MMAP_LIMIT").and_then(|v| v.parse().ok()),
             dcache_timeout: text("D_IL_DCACHE_REC_TIMEOUT")
                 .and_then(|v| v.parse().ok())
                 .map(Duration::from_secs),

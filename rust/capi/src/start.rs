@@ -85,7 +85,11 @@ fn build(config: &Config, mounts: MountTable) -> Result<&'static Process, Errno>
         false => vfs::fd::Numbering::Kernel,
     };
     vfs::inherit::start();
-    Process::new(mounts, numbering, config.dcache_timeout).map(Process::set)
+    let process = Process::new(mounts, numbering, config.dcache_timeout).map(Process::set)?;
+    if let Some(bytes) = config.mmap_limit {
+        process.mappings.set_limit(bytes);
+    }
+    Ok(process)
 }
 
 /// Whether this program is one of the short tools that stay on dfuse.

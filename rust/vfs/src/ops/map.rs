@@ -168,7 +168,8 @@ fn check_size(
     let size = file.node.object.size()?;
     if size.saturating_sub(offset).min(len) > p.mappings.limit() {
         log::warn!(
-            "mmap of {len} bytes of a DAOS file refused: at most {} bytes are read at once",
+            "mmap of {len} bytes of a DAOS file refused: at most {} bytes are read at once \
+             (PIL4DFS_MMAP_LIMIT)",
             p.mappings.limit()
         );
         return Err(Errno::ENODEV);
