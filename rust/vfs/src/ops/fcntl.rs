@@ -89,9 +89,9 @@ fn readiness(r: &Readiness, cmd: i32, arg: i64) -> Op<i64> {
 }
 
 fn own(r: &Readiness, kind: i32, id: i32) -> Result<(), Errno> {
-    // SAFETY: signal 0 only asks whether somebody is there.
     let there = match kind {
         _ if id == 0 && (0..=F_OWNER_PGRP).contains(&kind) => Ok(0),
+        // SAFETY: signal 0 only asks whether somebody is there.
         0 => unsafe { call!(SYS_tkill, id, 0) },
         // SAFETY: likewise.
         F_OWNER_PID => unsafe { call!(SYS_kill, id, 0) },
