@@ -83,6 +83,7 @@ bool pil_stack_make(struct pil_tls *tls)
 			return false;
 		stack = (char *)r;
 		pil_syscall(SYS_mprotect, r, GUARD_SIZE, PROT_NONE, 0, 0, 0);
+		pil_stack_is_known(stack + GUARD_SIZE, stack + STACK_SIZE);
 	}
 	tls->stack = stack;
 	tls->top = stack + STACK_SIZE;
@@ -159,7 +160,7 @@ static __attribute__((always_inline)) inline long run(struct pil_job *job, bool 
 		tls->top = tls->stack + STACK_SIZE;
 	top = tls->running = tls->top;
 	tls->depth++;
-	pil_on_stack(job, top, from_site);
+	pil_on_stack(job, top, from_site ? PIL_VECTORS : 0);
 	tls->top = top;
 	if (pil_unlikely(tls->deferred))
 		pil_signals_release(tls);

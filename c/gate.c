@@ -178,7 +178,8 @@ static int beneath(struct pil_frame *f, int op, const long a[6])
 	/* We are on the private stack already: go on below, and stay at this depth. */
 	top = tls->top;
 	tls->depth++;
-	pil_on_stack(&job, (char *)(((uintptr_t)__builtin_frame_address(0) - 512) & ~63UL), true);
+	pil_on_stack(&job, (char *)(((uintptr_t)__builtin_frame_address(0) - 512) & ~63UL),
+		     PIL_VECTORS | PIL_NESTED);
 	tls->top = top;
 	return done(f, job.ret);
 }

@@ -121,10 +121,11 @@ pil_gate:
 	.size	pil_gate, . - pil_gate
 
 /*
- * void pil_on_stack(struct pil_job *job, char *top, unsigned long vectors)
+ * void pil_on_stack(struct pil_job *job, char *top, unsigned long how)
  *
  * Calls pil_job(job) with the stack at top (a multiple of 64), then pil_leave(job, kept)
- * on the caller's stack. With vectors, the whole vector state is kept between `kept` and
+ * on the caller's stack - or, where that is the same one (PIL_NESTED, 2), below what is
+ * kept: a signal's frame must not be written over it. With PIL_VECTORS (1) the whole vector state is kept between `kept` and
  * top meanwhile: pil_vector_mode says how (0 fxsave, 1 xsave, 2 xsavec), pil_vector_mask
  * what (XCR0 without tiles and protection keys), pil_vector_size how much (a multiple of 64).
  */
@@ -150,7 +151,7 @@ pil_on_stack:
 	movq	%rsi, %rsp
 	movq	%rdx, %r12
 	movq	%rdi, %r13
-	testq	%r12, %r12
+	testl	$1, %r12d
 	jz	.Lcall
 	subq	pil_vector_size(%rip), %rsp
 	movl	pil_vector_mode(%rip), %r14d
@@ -184,11 +185,14 @@ pil_on_stack:
 .Lcall:
 	movq	%rsp, %rbx
 	call	pil_job
+	testl	$2, %r12d
+	jnz	.Lstay
 	leaq	-32(%rbp), %rsp
+.Lstay:
 	movq	%r13, %rdi
 	movq	%rbx, %rsi
 	call	pil_leave
-	testq	%r12, %r12
+	testl	$1, %r12d
 	jz	.Lreturn
 	testl	%r14d, %r14d
 	jz	.Lfxrstor
@@ -199,6 +203,7 @@ pil_on_stack:
 .Lfxrstor:
 	fxrstor64 (%rbx)
 .Lreturn:
+	leaq	-32(%rbp), %rsp
 	popq	%r14
 	popq	%r13
 	popq	%r12

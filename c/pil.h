@@ -278,7 +278,9 @@ extern uint64_t pil_vector_mask, pil_vector_size;
 extern uint8_t pil_vector_avx;
 void pil_vectors_start(void);
 void pil_gate(void);
-void pil_on_stack(struct pil_job *job, char *top, unsigned long vectors);
+#define PIL_VECTORS 1 /* the caller's vector registers are live */
+#define PIL_NESTED 2  /* the caller stands on that stack already, above top */
+void pil_on_stack(struct pil_job *job, char *top, unsigned long how);
 
 /* What a site's stub holds: STUB_RETURN bytes (gate_x86_64.S) behind the return address of its call of pil_gate. */
 struct __attribute__((packed)) pil_site {

@@ -33,7 +33,8 @@ def _timeout(context):
     return LONG_TIMEOUT if context.args.long else TIMEOUT
 
 
-def _judge(test, outcome, leaks=""):
+def judge(test, outcome, leaks=""):
+    """Exit status 0 and nothing where nothing may be: passed; 77: skipped."""
     if outcome.status == 77 and not leaks:
         return test.skipped(outcome.says(500))
     if outcome.status == 0 and not outcome.timed_out and not leaks:
@@ -53,7 +54,7 @@ def native(context):
                 command = [binary, os.path.join(directory, "w"), "kernel"]
                 outcome = base.run(command, who, base.clean_env(**_mode(context)), timeout=_timeout(context))
                 context.scratch.drop(directory)
-                return _judge(test, outcome)
+                return judge(test, outcome)
 
             yield base.Test("conform-native", f"{who.name}/{name}", run)
             if name in READ_ONLY:
@@ -76,7 +77,7 @@ def _native_closed(context, binary, error, who):
         owner = str(who.uid if os.geteuid() == 0 else 0)
         outcome = base.run(space + ["sh", "-c", CLOSED, directory, directory, owner] + program, timeout=TIMEOUT)
         context.scratch.drop(directory)
-        return _judge(test, outcome)
+        return judge(test, outcome)
 
     return run
 
@@ -107,7 +108,7 @@ def _mounted(context, binary, error, who, variant):
             if wrong:
                 return test.failed(wrong)
             outcome = place.run(program, timeout=TIMEOUT)
-        result = _judge(test, outcome, place.leaks())
+        result = judge(test, outcome, place.leaks())
         context.scratch.drop(directory)
         return result
 

@@ -17,8 +17,10 @@ from . import (
     fault,
     history,
     lint,
+    neighbours,
     packages,
     public,
+    roots,
     rust,
     slurm,
     surface,
@@ -66,4 +68,6 @@ ALL = [
     Suite("slurm", slurm.tests),
     Suite("public", public.tests),
     Suite("public-transparency", public.transparency),
+    Suite("neighbours", neighbours.tests),
+    Suite("roots", roots.tests, needs_programs=True),
 ]

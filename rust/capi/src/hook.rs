@@ -210,11 +210,16 @@ pub extern "C" fn pil_unhook() {
 /// The census: reports windows that no longer hold what was written there. Reads text only.
 pub fn census() {
     let installed = lock();
-    let lost = installed
-        .as_ref()
-        .map(|i| i.patcher.verify())
-        .unwrap_or_default();
-    if !lost.is_empty() {
+    let Some(patcher) = installed.as_ref().map(|i| &i.patcher) else {
+        return;
+    };
+    let lost = patcher.verify();
+    if lost.is_empty() {
+        log::info!(
+            "{} call sites stand as they were patched",
+            patcher.patched()
+        );
+    } else {
         log::warn!(
             "{} call sites were overwritten by another library (the first at {:#x}): calls through them were not seen",
             lost.len(),
