@@ -51,7 +51,8 @@ int close(int fd)
 int dfs_mount(long pool, long container, int flags, void *dfs);
 int dfs_mount(long pool, long container, int flags, void *dfs)
 {
-	return NEXT(dfs_mount, int (*)(long, long, int, void *))(pool, container, flags, dfs);
+	return NEXT(dfs_mount, int (*)(long, long, int, void *))(
+		pool, container, flags, dfs);
 }
 
 int dfs_read(long dfs, long obj, long list, long offset, long size, long event);

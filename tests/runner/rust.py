@@ -55,7 +55,8 @@ def run_binary(test, context, crate, binary, directory, who):
     """One result for every #[test]."""
     scratch = context.scratch.directory(who)
     binary, directory = closed.runnable(binary, directory, who, scratch)
-    env = base.clean_env(TMPDIR=scratch, CARGO_MANIFEST_DIR=directory, RUST_BACKTRACE="1", HOME=scratch)
+    long = {"PIL4DFS_TEST_LONG": "1"} if context.args.long else {}
+    env = base.clean_env(**long, TMPDIR=scratch, CARGO_MANIFEST_DIR=directory, RUST_BACKTRACE="1", HOME=scratch)
     threads = ["--test-threads", "2"]
     outcome = base.run([binary, *threads], who, env, directory, timeout=600)
     text = outcome.out.decode(errors="replace")
