@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "bare.h"
 
+#include <dirent.h>
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -31,6 +32,7 @@ static struct {
 	int (*read)(dfs_t *, dfs_obj_t *, d_sg_list_t *, uint64_t, uint64_t *, void *);
 	int (*write)(dfs_t *, dfs_obj_t *, d_sg_list_t *, uint64_t, void *);
 	int (*remove)(dfs_t *, dfs_obj_t *, const char *, bool, void *);
+	int (*readdir)(dfs_t *, dfs_obj_t *, void *, uint32_t *, struct dirent *);
 } bare;
 
 static dfs_t *dfs;
@@ -59,6 +61,7 @@ void bare_connect(const char *dirname)
 	bare.read = symbol(lib, "dfs_read");
 	bare.write = symbol(lib, "dfs_write");
 	bare.remove = symbol(lib, "dfs_remove");
+	bare.readdir = symbol(lib, "dfs_readdir");
 	if (bare.daos_init() || bare.pool_connect(getenv("D_IL_POOL"), NULL, 2, &pool, NULL, NULL) ||
 	    bare.cont_open(pool, getenv("D_IL_CONTAINER"), 2, &cont, NULL, NULL) ||
 	    bare.mount(pool, cont, O_RDWR, &dfs) ||
@@ -172,4 +175,50 @@ bool bare_small(int i)
 bool bare_unlink(int i)
 {
 	return bare.remove(dfs, dir, names[i], false, NULL) == 0;
+}
+
+bool bare_stat_of(int i)
+{
+	return look(names[i], O_RDONLY);
+}
+
+bool bare_open_of(int i)
+{
+	return look(names[i], O_RDWR);
+}
+
+/* Names alone, as DFS gives them. */
+bool bare_list(int i)
+{
+	static struct dirent entries[128];
+	uint64_t anchor[16] = {0}; /* daos_anchor_t; its type comes first, 3 at the end */
+	uint32_t count, all = 0;
+
+	(void)i;
+	while ((uint16_t)anchor[0] != 3) {
+		count = 128;
+		if (bare.readdir(dfs, dir, anchor, &count, entries))
+			return false;
+		all += count;
+	}
+	return all > 0;
+}
+
+static char large[LARGE_BLOCK];
+
+bool bare_large_read(int i)
+{
+	d_iov_t iov = {large, LARGE_BLOCK, LARGE_BLOCK};
+	d_sg_list_t sgl = {1, 0, &iov};
+	uint64_t n = 0;
+
+	return bare.read(dfs, file, &sgl, (uint64_t)(i % 16) * LARGE_BLOCK, &n, NULL) == 0 && n == LARGE_BLOCK;
+}
+
+bool bare_large_write(int i)
+{
+	d_iov_t iov = {large, LARGE_BLOCK, LARGE_BLOCK};
+	d_sg_list_t sgl = {1, 0, &iov};
+
+	return bare.write(dfs, file, &sgl, (uint64_t)(i % 16) * LARGE_BLOCK, NULL) == 0;
 }

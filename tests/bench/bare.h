@@ -23,5 +23,10 @@ bool bare_open(int i);
 bool bare_create(int i);
 bool bare_small(int i);
 bool bare_unlink(int i);
+bool bare_stat_of(int i); /* of names[i], as the next */
+bool bare_open_of(int i);
+bool bare_list(int i);
+bool bare_large_read(int i);
+bool bare_large_write(int i);
 
 #endif

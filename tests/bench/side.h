@@ -3,6 +3,7 @@
 #define SIDE_H
 
 #define BLOCK 4096
+#define LARGE_BLOCK (1 << 20)
 #define NAMES 2000
 
 extern char block[BLOCK];

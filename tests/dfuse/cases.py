@@ -279,6 +279,17 @@ def handles_are_imported(stage):
 
 
 @case
+def handles_of_another_release(stage):
+    """libdfs refuses them: connected by UUID instead."""
+    server = stage.serve()
+    write(server.point + "/f", b"by dfuse")
+    stage.tool("counters", "--reset")
+    for fault in ("dfs_global2local:1:EINVAL", "daos_pool_global2local:1:DER_INVAL"):
+        equal(guest(stage, f"print(open('{server.point}/f').read())", PIL4DFS_EMBEDDED_FAULT=fault), "by dfuse\n", fault)
+    equal(stage.counters().get("daos_pool_connect", 0), 2, "connected by itself")
+
+
+@case
 def another_user_connects(stage):
     server = stage.serve("--disable-caching", "--multi-user")
     os.chmod(server.point, 0o777)

@@ -1,19 +1,18 @@
 //! The kernel's requests, handed to [`Server`]; no decisions but how long an answer may be kept.
-use crate::data::Pages;
-use crate::inode::Inode;
-use crate::listing::Entry;
+//! What is not here answers `ENOSYS`, after which the kernel does it by itself and asks no more:
+//! flush and fsync (nothing is held back), lseek (all of a file is data), copy_file_range.
+use crate::answers::*;
+use crate::entries;
 use crate::server::{Found, Server};
-use crate::shown::{file_attr, file_type, no, set_time};
-use dfs::{Errno, Kind, Result, SetAttr};
+use crate::shown::{file_attr, no, set_time};
+use dfs::{Errno, Kind, SetAttr};
 use fuser::{
-    BsdFileFlags, FileHandle, FopenFlags, Generation, INodeNo, InitFlags, IoctlFlags, KernelConfig,
-    LockOwner, OpenAccMode, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData,
-    ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyOpen, ReplyStatfs,
-    ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
+    BsdFileFlags, FileHandle, FopenFlags, INodeNo, InitFlags, IoctlFlags, KernelConfig, LockOwner,
+    OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus,
+    ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request,
+    TimeOrNow, WriteFlags,
 };
-use std::cell::RefCell;
-use std::ffi::{CString, OsStr};
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -21,69 +20,8 @@ use std::time::{Duration, SystemTime};
 /// What fuser calls.
 pub struct Front(pub Arc<Server>);
 
-const GENERATION: Generation = Generation(0);
 /// Largest write asked of us at once, bytes: as dfuse.
 const MAX_WRITE: u32 = 1 << 20;
-
-thread_local! {
-    /// What a thread reads into.
-    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
-
-fn c(name: &OsStr) -> Result<CString> {
-    CString::new(name.as_bytes()).map_err(|_| Errno::EINVAL)
-}
-
-fn user(request: &Request) -> (u32, u32) {
-    (request.uid(), request.gid())
-}
-
-fn dentry_time(inode: &Inode) -> Duration {
-    match inode.kind {
-        Kind::Directory => inode.times().dentry_dir,
-        _ => inode.times().dentry,
-    }
-}
-
-fn answer_entry(found: Result<Found>, reply: ReplyEntry) {
-    match found {
-        Ok(Found { inode, stat }) => reply.entry_with_ttls(
-            &inode.times().attr,
-            &dentry_time(&inode),
-            &file_attr(&stat),
-            GENERATION,
-        ),
-        Err(e) => reply.error(no(e)),
-    }
-}
-
-fn answer_empty(result: Result<()>, reply: ReplyEmpty) {
-    match result {
-        Ok(()) => reply.ok(),
-        Err(e) => reply.error(no(e)),
-    }
-}
-
-fn answer_xattr(value: Result<Vec<u8>>, size: u32, reply: ReplyXattr) {
-    match value {
-        Ok(value) if size == 0 => reply.size(value.len() as u32),
-        Ok(value) if value.len() > size as usize => reply.error(no(Errno::ERANGE)),
-        Ok(value) => reply.data(&value),
-        Err(e) => reply.error(no(e)),
-    }
-}
-
-fn open_flags(pages: Pages) -> FopenFlags {
-    match pages {
-        Pages::None => FopenFlags::FOPEN_DIRECT_IO,
-        Pages::Fresh => FopenFlags::empty(),
-        Pages::Keep => FopenFlags::FOPEN_KEEP_CACHE,
-    }
-}
-
-fn is_writable(flags: OpenFlags) -> bool {
-    flags.acc_mode() != OpenAccMode::O_RDONLY
-}
 
 impl Front {
     fn attr_time(&self, ino: u64) -> Duration {
@@ -320,11 +258,7 @@ impl fuser::Filesystem for Front {
         _: Option<LockOwner>,
         reply: ReplyData,
     ) {
-        BUFFER.with_borrow_mut(|buffer| {
-            if buffer.len() < size as usize {
-                buffer.resize(size as usize, 0);
-            }
-            let buffer = &mut buffer[..size as usize];
+        with_buffer(size as usize, |buffer| {
             match self.0.read(fh.0, offset, buffer) {
                 Ok(n) => reply.data(&buffer[..n]),
                 Err(e) => reply.error(no(e)),
@@ -364,18 +298,6 @@ impl fuser::Filesystem for Front {
         reply.ok();
     }
 
-    fn flush(&self, _: &Request, _: INodeNo, _: FileHandle, _: LockOwner, reply: ReplyEmpty) {
-        reply.error(no(Errno::ENOSYS)); // nothing is held back; the kernel does not ask again
-    }
-
-    fn fsync(&self, _: &Request, _: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
-        reply.error(no(Errno::ENOSYS)); // as above
-    }
-
-    fn fsyncdir(&self, _: &Request, _: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
-        reply.error(no(Errno::ENOSYS)); // as above
-    }
-
     fn opendir(&self, _: &Request, ino: INodeNo, _: OpenFlags, reply: ReplyOpen) {
         match self.0.expect(ino.0, Kind::Directory) {
             Ok(inode) => {
@@ -394,19 +316,7 @@ impl fuser::Filesystem for Front {
         offset: u64,
         mut reply: ReplyDirectory,
     ) {
-        let result = self.list(fh.0, offset, |inode, entry, next| {
-            let (ino, kind, name) = match entry {
-                Entry::Itself(ino) => (ino, Kind::Directory, c".".to_owned()),
-                Entry::Parent(ino) => (ino, Kind::Directory, c"..".to_owned()),
-                Entry::Name(name) => match self.0.glance(inode, &name)? {
-                    Some((ino, kind)) => (ino, kind, name),
-                    None => return Ok(false),
-                },
-            };
-            let name = OsStr::from_bytes(name.to_bytes());
-            Ok(reply.add(INodeNo(ino), next, file_type(kind), name))
-        });
-        match result {
+        match entries::fill(&self.0, fh.0, offset, &mut reply) {
             Ok(()) => reply.ok(),
             Err(e) => reply.error(no(e)),
         }
@@ -420,33 +330,7 @@ impl fuser::Filesystem for Front {
         offset: u64,
         mut reply: ReplyDirectoryPlus,
     ) {
-        let result = self.list(fh.0, offset, |inode, entry, next| {
-            let (name, found) = match entry {
-                Entry::Itself(_) => (c".".to_owned(), None),
-                Entry::Parent(_) => (c"..".to_owned(), None),
-                Entry::Name(name) => match self.0.lookup(ino.0, &name) {
-                    Ok(found) => (name, Some(found)),
-                    Err(Errno::ENOENT) => return Ok(false),
-                    // An entry point that leads nowhere, say: shown, and its own lookup fails.
-                    Err(_) => (name, None),
-                },
-            };
-            let name = OsStr::from_bytes(name.to_bytes());
-            let Some(Found { inode, stat }) = found else {
-                // Number 0: the name alone, the kernel is told of no inode.
-                let stat = crate::server::directory_above(inode.ino, (0, 0));
-                let (zero, attr) = (Duration::ZERO, file_attr(&stat));
-                return Ok(reply.add(INodeNo(0), next, name, &zero, &attr, GENERATION));
-            };
-            let time = inode.times().attr.min(dentry_time(&inode));
-            let number = INodeNo(inode.ino);
-            let full = reply.add(number, next, name, &time, &file_attr(&stat), GENERATION);
-            if full {
-                self.0.inodes.forget(inode.ino, 1);
-            }
-            Ok(full)
-        });
-        match result {
+        match entries::fill_plus(&self.0, ino.0, fh.0, offset, &mut reply) {
             Ok(()) => reply.ok(),
             Err(e) => reply.error(no(e)),
         }
@@ -528,60 +412,5 @@ impl fuser::Filesystem for Front {
         reply: ReplyEmpty,
     ) {
         answer_empty(self.0.fallocate(fh.0, offset, length, mode), reply);
-    }
-
-    fn lseek(
-        &self,
-        _: &Request,
-        _: INodeNo,
-        _: FileHandle,
-        _: i64,
-        _: i32,
-        reply: fuser::ReplyLseek,
-    ) {
-        reply.error(no(Errno::ENOSYS)); // all of a file is data: the kernel knows how
-    }
-
-    fn copy_file_range(
-        &self,
-        _: &Request,
-        _: INodeNo,
-        _: FileHandle,
-        _: u64,
-        _: INodeNo,
-        _: FileHandle,
-        _: u64,
-        _: u64,
-        _: fuser::CopyFileRangeFlags,
-        reply: ReplyWrite,
-    ) {
-        reply.error(no(Errno::ENOSYS)); // the kernel copies by itself
-    }
-}
-
-impl Front {
-    /// Hands the entries from a position on to `each` until it says that its room is full.
-    fn list(
-        &self,
-        fh: u64,
-        offset: u64,
-        mut each: impl FnMut(&Inode, Entry, u64) -> Result<bool>,
-    ) -> Result<()> {
-        let file = self.0.file(fh)?;
-        let mut listing = crate::locked(&file.listing);
-        let mut position = offset;
-        let mut any = false;
-        loop {
-            let entry = self.0.entry_at(&file.inode, &mut listing, position)?;
-            let Some(entry) = entry else { return Ok(()) };
-            position += 1;
-            match each(&file.inode, entry, position) {
-                Ok(true) => return Ok(()),
-                Ok(false) => any = true,
-                // What was listed so far counts; the error comes with the next call.
-                Err(_) if any => return Ok(()),
-                Err(e) => return Err(e),
-            }
-        }
     }
 }

@@ -1,11 +1,13 @@
 //! `pil4dfs-dfuse`: serves DAOS containers to the kernel through FUSE, over the same DAOS layer as
 //! the library. It stands in for DAOS's dfuse in tests and on laptops, serves programs that the
 //! library cannot reach, and is what the library is measured against.
+mod answers;
 mod attributes;
 mod cache;
 mod container;
 mod daemon;
 mod data;
+mod entries;
 mod files;
 mod front;
 mod hidden;
