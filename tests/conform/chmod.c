@@ -51,11 +51,49 @@ static void special_bits(void)
 	umask(0);
 	CHECK_OK(mkdir(t_at("sticky"), 01777));
 	CHECK_EQ(t_mode(t_at("sticky")), S_IFDIR | 01777);
+	/* What mkdir -m does after its mkdir. */
+	CHECK_OK(chmod(t_at("sticky"), 01777));
+	CHECK_EQ(t_mode(t_at("sticky")), S_IFDIR | 01777);
+	CHECK_OK(chmod(t_at("sticky"), 0755));
+	CHECK_EQ(t_mode(t_at("sticky")), S_IFDIR | 0755);
 	CHECK_OK(chmod(t_at("f"), 04755));
 	CHECK_EQ(t_mode(t_at("f")), S_IFREG | 04755);
 	/* Bits above 07777 are ignored. */
 	CHECK_OK(chmod(t_at("f"), S_IFDIR | 0644));
 	CHECK_EQ(t_mode(t_at("f")), S_IFREG | 0644);
+}
+
+/* Whoever changes a file or its owner takes its set-id bits away; root's writing does not. */
+static void set_id_bits_go(void)
+{
+	mode_t want = S_IFREG | (t_root() ? 06755 : 0755);
+	int fd = MUST(open(t_at("f"), O_RDWR | O_CREAT, 0755));
+
+	CHECK_OK(fchmod(fd, 06755));
+	CHECK_EQ(t_mode(t_at("f")), S_IFREG | 06755);
+	CHECK_EQ(write(fd, "x", 1), 1);
+	CHECK_EQ(t_mode(t_at("f")), want);
+	CHECK_OK(fchmod(fd, 06755));
+	CHECK_OK(ftruncate(fd, 0));
+	CHECK_EQ(t_mode(t_at("f")), want);
+	CHECK_OK(fchmod(fd, 06755));
+	CHECK_OK(truncate(t_at("f"), 5));
+	CHECK_EQ(t_mode(t_at("f")), want);
+	CHECK_OK(fchmod(fd, 06755));
+	CHECK_OK(close(open(t_at("f"), O_WRONLY | O_TRUNC)));
+	CHECK_EQ(t_mode(t_at("f")), want);
+	CHECK_OK(fchmod(fd, 06755));
+	CHECK_EQ(pwrite(fd, "x", 1, 3), 1);
+	CHECK_EQ(t_mode(t_at("f")), want);
+	/* A change of owner does, whoever makes it. */
+	CHECK_OK(fchmod(fd, 06755));
+	CHECK_OK(fchown(fd, geteuid(), getegid()));
+	CHECK_EQ(t_mode(t_at("f")), S_IFREG | 0755);
+	/* Without execution by the group the second bit means something else. */
+	CHECK_OK(fchmod(fd, 06745));
+	CHECK_OK(fchown(fd, geteuid(), getegid()));
+	CHECK_EQ(t_mode(t_at("f")), S_IFREG | 02745);
+	CHECK_OK(close(fd));
 }
 
 static void open_file_keeps_its_rights(void)
@@ -106,5 +144,6 @@ static void keeps_size_and_mtime(void)
 	      after.st_ctim.tv_nsec != before.st_ctim.tv_nsec);
 }
 
-T_MAIN(CASE(all_ways), CASE(special_bits), CASE(open_file_keeps_its_rights),
-       CASE(errors), CASE(keeps_size_and_mtime))
+T_MAIN(CASE(all_ways), CASE(special_bits), CASE(set_id_bits_go),
+       CASE(open_file_keeps_its_rights), CASE(errors),
+       CASE(keeps_size_and_mtime))

@@ -23,7 +23,6 @@ pub fn ftruncate(p: &'static Process, a: [i64; 6]) -> Op<i64> {
     }
     resize(p, &file.node, length)?;
     file.node.set_end(length as u64);
-    crate::ops::written(p, &file.node);
     Ok(0)
 }
 
@@ -32,6 +31,7 @@ pub fn resize(p: &'static Process, node: &Node, length: i64) -> Result<(), Errno
     limits::check_size(length)?;
     node.object.truncate(length as u64)?;
     p.mappings.truncated(node, length as u64);
+    crate::ops::written(p, node);
     Ok(())
 }
 

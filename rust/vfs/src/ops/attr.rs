@@ -61,7 +61,7 @@ fn drop_setid(p: &Process, node: &Node) {
         return;
     }
     let set = SetAttr {
-        mode: Some(kept & 0o7777),
+        mode: Some(kept & 0o7777 & !libc::S_ISVTX),
         ..SetAttr::default()
     };
     if node.set_attr(&set).is_ok() {
@@ -120,6 +120,10 @@ pub fn fchmodat2(p: &'static Process, a: [i64; 6]) -> Op<i64> {
         true => mode,
         false => mode & !libc::S_ISGID,
     };
+    if mode & libc::S_ISVTX != 0 && mode == file.mode & 0o7777 {
+        // libdfs keeps the sticky bit of a mkdir, but refuses to be told of it again
+        return Ok(0);
+    }
     apply(
         p,
         &located,
@@ -162,7 +166,8 @@ pub fn fchownat(p: &'static Process, a: [i64; 6]) -> Op<i64> {
     }
     let mut kept = file.mode & 0o7777;
     if attr.kind() == Kind::File {
-        kept &= !libc::S_ISUID;
+        // (a file's sticky bit means nothing, and libdfs would refuse it)
+        kept &= !(libc::S_ISUID | libc::S_ISVTX);
         if file.mode & libc::S_IXGRP != 0 || !ids.keeps_setgid(file) {
             kept &= !libc::S_ISGID;
         }
@@ -332,6 +337,5 @@ pub fn truncate(p: &'static Process, a: [i64; 6]) -> Op<i64> {
         _ => return fail(Errno::ENOENT),
     };
     crate::ops::resize(p, &node, a[1])?;
-    written(p, &node);
     Ok(0)
 }

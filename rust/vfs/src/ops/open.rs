@@ -339,7 +339,6 @@ impl Wish {
         };
         if self.has(libc::O_TRUNC) && kind == Kind::File && !self.has(libc::O_PATH) {
             crate::ops::resize(p, &node, 0)?;
-            crate::ops::written(p, &node);
             node.set_end(0);
         }
         Ok(Some(node))
