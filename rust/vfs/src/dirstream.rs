@@ -166,6 +166,8 @@ impl DirStream {
             self.names = names_at(dir, &mut end)?;
             self.loaded = Some(self.batches.len());
             let given = self.names.iter().map(|name| short_hash(name)).collect();
+            // a clone is the position without the buffer it was read through
+            let end = end.clone();
             self.batches.push(Batch { given, end });
         }
         Ok(true)
