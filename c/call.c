@@ -123,6 +123,9 @@ void pil_job(struct pil_job *job)
 	case PIL_TASK_DLOPEN:
 		pil_dlopen_prepare((const char *)job->args[0]);
 		break;
+	case PIL_TASK_SPAWN:
+		pil_spawn_prepare((const char *)job->args[0], (const void *)job->args[1], (int)job->args[2]);
+		break;
 	}
 	errno = job->saved_errno;
 }
@@ -318,9 +321,9 @@ void pil_call_start(const char *flag)
 
 /* ---------------------------------------------------------------- before a real function */
 
-static void before(enum pil_task task, long argument)
+static void before(enum pil_task task, long first, long second, long third)
 {
-	const long args[6] = { argument };
+	const long args[6] = { first, second, third };
 	struct pil_job job = { .task = task, .args = args };
 
 	if (!pil_tls.depth)
@@ -329,17 +332,31 @@ static void before(enum pil_task task, long argument)
 
 void pil_adopt_now(void)
 {
-	before(PIL_TASK_ADOPT, 0);
+	before(PIL_TASK_ADOPT, 0, 0, 0);
 }
 
 void pil_mpi_c(void);
 void pil_mpi_c(void)
 {
-	before(PIL_TASK_MPI, 0);
+	before(PIL_TASK_MPI, 0, 0, 0);
 }
 
 void pil_dlopen_c(const char *file);
 void pil_dlopen_c(const char *file)
 {
-	before(PIL_TASK_DLOPEN, (long)file);
+	before(PIL_TASK_DLOPEN, (long)file, 0, 0);
+}
+
+void pil_posix_spawn_c(pid_t *pid, const char *path, const void *actions);
+void pil_posix_spawn_c(pid_t *pid, const char *path, const void *actions)
+{
+	(void)pid;
+	before(PIL_TASK_SPAWN, (long)path, (long)actions, false);
+}
+
+void pil_posix_spawnp_c(pid_t *pid, const char *file, const void *actions);
+void pil_posix_spawnp_c(pid_t *pid, const char *file, const void *actions)
+{
+	(void)pid;
+	before(PIL_TASK_SPAWN, (long)file, (long)actions, true);
 }

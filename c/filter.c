@@ -126,7 +126,7 @@ static bool leads_to_descriptor(const char *path)
 		return true;
 	for (; *path; path++)
 		if (*path == '/' && ((starts(path, "/fd") && (path[3] == '/' || ends(path + 3))) ||
-				     starts(path, "/cwd")))
+				     starts(path, "/cwd") || starts(path, "/exe")))
 			return true;
 	return false;
 }

@@ -36,7 +36,7 @@
 #define F_SIZE		64
 
 	.hidden	pil_filter, pil_quick, pil_real, pil_tls, pil_find, pil_job, pil_leave, pil_return
-	.hidden	pil_gate_c, pil_syscall_c, pil_dlopen_c, pil_mpi_c
+	.hidden	pil_gate_c, pil_syscall_c, pil_dlopen_c, pil_mpi_c, pil_posix_spawn_c, pil_posix_spawnp_c
 	.hidden	pil_vector_mode, pil_vector_mask, pil_vector_size, pil_vector_avx
 
 	.text
@@ -356,6 +356,23 @@ pil_find_and_jump:
 .Lreal_dlopen:
 	jump_real dlopen
 	endfunction dlopen
+
+/* int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions, ...): a mount
+   that the child will use first has to be up, since the child shares our memory but not our descriptors. */
+.macro spawn name
+	function \name
+	cmpl	$0, pil_filter+ARMED(%rip)
+	je	.Lreal_\name
+	save_arguments
+	call	pil_\name\()_c
+	restore_arguments
+.Lreal_\name:
+	jump_real \name
+	endfunction \name
+.endm
+
+	spawn	posix_spawn
+	spawn	posix_spawnp
 
 .macro mpi name
 	function \name

@@ -73,12 +73,14 @@ int pil_hook(void *stub_area, size_t len, void *gate, void *cancellable, void **
 /* Takes every patch back. */
 void pil_unhook(void);
 void pil_fork_prepare(void);
-void pil_fork_parent(void);
+void pil_fork_parent(int failed);
 void pil_fork_child(void);
 /* The last moment of the process (exit_group): report. */
 void pil_exit(int status);
 /* Before the real MPI_Init: bring DAOS up, if a mount is configured. */
 void pil_mpi_init(void);
+/* Before the real posix_spawn (search: posix_spawnp): brings up what its child would use first. */
+void pil_spawn_prepare(const char *path, const void *actions, int search);
 /* Before the real dlopen: load libdaos first where a nested load would crash. */
 void pil_dlopen_prepare(const char *file);
 
@@ -188,6 +190,7 @@ struct pil_tls {
 	uint32_t held;     /* depth is raised on the application's own stack (start, fork) */
 	uint32_t exec;     /* an exec system call is being made */
 	uint32_t site;     /* index of the site being served, or ~0 for an export */
+	int fork_errno;    /* errno before the fork under way */
 	struct pil_wait wait; /* what the running operation leaves to its caller */
 };
 
@@ -239,6 +242,7 @@ enum pil_task {
 	PIL_TASK_ADOPT,  /* the program begins */
 	PIL_TASK_MPI,    /* about to enter MPI_Init */
 	PIL_TASK_DLOPEN, /* about to enter dlopen; args[0]: the file */
+	PIL_TASK_SPAWN,  /* about to enter posix_spawn; args: path, file actions, whether PATH counts */
 };
 
 struct pil_job {

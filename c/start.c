@@ -11,6 +11,7 @@
  * either, hence the care about environ.
  */
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <string.h>
@@ -67,6 +68,9 @@ static void fork_prepare(void)
 	pil_tls.depth++;
 	pil_tls.held++;
 	pil_fork_prepare();
+	/* Nobody tells the parent's handler of a failure, but errno: from here on only the call sets it. */
+	pil_tls.fork_errno = errno;
+	errno = 0;
 }
 
 static void fork_over(void)
@@ -81,12 +85,16 @@ static void fork_over(void)
 
 static void fork_parent(void)
 {
-	pil_fork_parent();
+	int error = errno;
+
+	pil_fork_parent(error == EAGAIN || error == ENOMEM);
+	errno = error ? error : pil_tls.fork_errno;
 	fork_over();
 }
 
 static void fork_child(void)
 {
+	errno = pil_tls.fork_errno;
 	pil_pid = pil_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0);
 	pil_fork_child();
 	fork_over();

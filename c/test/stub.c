@@ -77,7 +77,6 @@ int pil_hook(void *area, size_t len, void *gate, void *cancellable, void **calle
 void pil_adopt(void) {}
 void pil_unhook(void) {}
 void pil_fork_prepare(void) {}
-void pil_fork_parent(void) {}
 void pil_fork_child(void) {}
 void pil_mpi_init(void) {}
 
@@ -86,9 +85,19 @@ void pil_exit(int status)
 	(void)status;
 }
 
+void pil_fork_parent(int failed)
+{
+	(void)failed;
+}
+
 void pil_dlopen_prepare(const char *file)
 {
 	(void)file;
+}
+
+void pil_spawn_prepare(const char *path, const void *actions, int search)
+{
+	(void)path, (void)actions, (void)search;
 }
 
 void stub_start(void)

@@ -81,7 +81,7 @@ fn value(entry: &CStr, name: &str) -> Option<CString> {
 /// What programs started from here should find in their environment even when it was stripped: the
 /// preload (if that is how the library came here) and the settings of DAOS and of the library.
 pub fn kept() -> Kept {
-    const SETTINGS: [&str; 10] = [
+    const SETTINGS: [&str; 13] = [
         "D_IL_",
         "DAOS_POOL=",
         "DAOS_CONTAINER=",
@@ -92,6 +92,9 @@ pub fn kept() -> Kept {
         "DD_",
         "D_INTERFACE=",
         "D_DOMAIN=",
+        "D_PROVIDER=",
+        "D_POLL_TIMEOUT=",
+        "CRT_",
     ];
     let wanted = |entry: &&CStr| {
         let bytes = entry.to_bytes();

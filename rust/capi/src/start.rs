@@ -178,6 +178,21 @@ pub extern "C" fn pil_mpi_init() {
     })
 }
 
+/// Before the real posix_spawn, on the private stack: brings up what its child would use first.
+/// `actions` is libc's list; `search`: `PATH` counts.
+#[no_mangle]
+pub extern "C" fn pil_spawn_prepare(
+    path: *const std::ffi::c_char,
+    actions: *const std::ffi::c_void,
+    search: i32,
+) {
+    boundary((), || {
+        if let Some(process) = Process::get() {
+            vfs::inherit::spawn::prepare(process, path as i64, actions as i64, search != 0);
+        }
+    })
+}
+
 /// Before the real dlopen: nothing to do until libdaos is to be loaded by one.
 #[no_mangle]
 pub extern "C" fn pil_dlopen_prepare(_file: *const std::ffi::c_char) {}
@@ -201,12 +216,12 @@ pub extern "C" fn pil_fork_prepare() {
     });
 }
 
-/// pthread_atfork: after it, in the parent.
+/// pthread_atfork: after it, in the parent; `failed`: there is no child.
 #[no_mangle]
-pub extern "C" fn pil_fork_parent() {
+pub extern "C" fn pil_fork_parent(failed: i32) {
     boundary((), || {
         if let Some(process) = Process::get() {
-            vfs::inherit::fork_parent(process);
+            vfs::inherit::fork_parent(process, failed != 0);
         }
     })
 }

@@ -106,6 +106,17 @@ fn may_name(p: &Process, path: &[u8]) -> bool {
     })
 }
 
+/// Where `/proc/self/exe` and the like lead, if this program runs from a copy of one in a mount.
+pub fn program(path: &[u8]) -> Option<&'static [u8]> {
+    let program = crate::inherit::program()?;
+    let mut names = components(path).map(|(start, end)| &path[start..end]);
+    let who = match (names.next()?, names.next()?, names.next()?) {
+        (b"proc", who, b"exe") => who,
+        _ => return None,
+    };
+    (names.next().is_none() && path.starts_with(b"/") && is_self(who)).then_some(program)
+}
+
 fn number(text: &[u8]) -> Option<i32> {
     let digits = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
     digits

@@ -415,7 +415,8 @@ pub fn start_client() -> Result<&'static Arc<Client>, NoClient> {
     let api = load().map_err(|text| no(Errno::EIO, text))?;
     let remedy =
         "cannot start the DAOS client (is daos_agent running, and may you use its socket?)";
-    let client = Client::start(api).map_err(|errno| no(errno, remedy.to_owned()))?;
+    let client = inherit::environment::with_settings(|| Client::start(api))
+        .map_err(|errno| no(errno, remedy.to_owned()))?;
     Ok(CLIENT.get_or_init(|| client))
 }
 
@@ -439,6 +440,7 @@ pub struct MountTable {
 impl MountTable {
     /// Makes the table and publishes its prefixes to the entry layer's filter.
     pub fn from_config(config: &MountConfig<'_>) -> MountTable {
+        system(); // before the program changes its environment
         let mut mounts: Vec<Mount> = Vec::new();
         for m in &config.explicit {
             if let Some(point) = clean(m.point.as_bytes()) {

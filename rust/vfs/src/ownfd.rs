@@ -200,6 +200,13 @@ fn without_xfsz<T>(call: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> 
     result
 }
 
+/// True if an exec closes this number.
+pub fn closes_at_exec(fd: i32) -> bool {
+    // SAFETY: no memory involved.
+    let flags = unsafe { crate::call!(SYS_fcntl, fd, libc::F_GETFD) };
+    flags.is_ok_and(|flags| flags as i32 & libc::FD_CLOEXEC != 0)
+}
+
 /// The kernel's `fstat(2)` of any number.
 pub fn stat_of(fd: i32) -> Result<libc::stat, Errno> {
     stat_at(fd, c"", libc::AT_EMPTY_PATH)

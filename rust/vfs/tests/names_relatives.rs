@@ -24,7 +24,7 @@ fn in_child(f: impl FnOnce()) {
         // SAFETY: ends the child without the test harness's handlers.
         unsafe { libc::_exit(i32::from(done.is_err())) };
     }
-    vfs::inherit::fork_parent(p);
+    vfs::inherit::fork_parent(p, false);
     let mut status = -1;
     // SAFETY: waits for the child just made.
     unsafe { libc::waitpid(pid, &mut status, 0) };

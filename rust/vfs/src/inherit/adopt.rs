@@ -15,6 +15,7 @@ use crate::process::Process;
 use crate::whereabouts::at_path;
 use crate::{board, call, Errno};
 use dfs::{Handles, Kind};
+use once_cell::sync::OnceCell;
 use std::collections::HashMap;
 use std::ffi::CString;
 use std::sync::Arc;
@@ -55,6 +56,9 @@ fn take(p: &'static Process, manifest: &Manifest) -> usize {
     if !manifest.name.is_empty() {
         name_thread(&manifest.name);
     }
+    if !manifest.program.is_empty() {
+        let _ = PROGRAM.set(manifest.program.clone());
+    }
     let (fd, dev, ino) = manifest.slots;
     if is_file(fd, dev, ino) && !slot::attach(fd) {
         log::warn!("the slot table of the program before this one cannot be used");
@@ -69,6 +73,13 @@ fn take(p: &'static Process, manifest: &Manifest) -> usize {
     crate::holders::succeeded(manifest.holder);
     restore_cwd(p, manifest);
     taken
+}
+
+static PROGRAM: OnceCell<Vec<u8>> = OnceCell::new();
+
+/// Where this program lies, if it runs from a copy: what `/proc/self/exe` leads to.
+pub fn program() -> Option<&'static [u8]> {
+    PROGRAM.get().map(Vec::as_slice)
 }
 
 /// The handles of mounts both images know.

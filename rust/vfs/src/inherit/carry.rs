@@ -33,15 +33,20 @@ pub fn is_needed(p: &'static Process) -> bool {
 }
 
 impl Carry {
-    /// Prepares descriptors and manifest; `None` when nothing is ours to pass on. `name`: what the
-    /// program should be called, if the kernel will not know.
-    pub fn prepare(p: &'static Process, name: &[u8]) -> Result<Option<Carry>, Errno> {
+    /// Prepares descriptors and manifest; `None` when nothing is ours to pass on. `name` and
+    /// `program`: what the program should be called and where it lies, if the kernel will not know.
+    pub fn prepare(
+        p: &'static Process,
+        name: &[u8],
+        program: &[u8],
+    ) -> Result<Option<Carry>, Errno> {
         let shared = in_shared_child();
         let mut manifest = Manifest {
             pid: identity::getpid(),
             ids: identity::effective_ids(),
             slots: (-1, 0, 0),
             name: name.to_vec(),
+            program: program.to_vec(),
             ..Manifest::default()
         };
         sort(p, shared, &mut manifest)?;

@@ -13,6 +13,22 @@ pub const MANIFEST: &str = "PIL4DFS_EXEC";
 /// The loader's search path.
 pub const SEARCH: &str = "LD_LIBRARY_PATH";
 
+/// What the loader loads first.
+pub const PRELOAD: &str = "LD_PRELOAD";
+
+/// What an exec must change in an environment.
+#[derive(Default)]
+pub struct Changes<'a> {
+    /// The manifest's descriptor.
+    pub manifest: Option<i32>,
+    /// What `LD_LIBRARY_PATH` must be.
+    pub search: Option<&'a [u8]>,
+    /// What `LD_PRELOAD` must be, before the library itself is added.
+    pub preload: Option<&'a [u8]>,
+    /// Complete nothing.
+    pub leave: bool,
+}
+
 /// What every program started from here should see.
 #[derive(Default, Debug)]
 pub struct Kept {
@@ -29,6 +45,43 @@ static KEPT: OnceCell<Kept> = OnceCell::new();
 /// Says what programs started from here should see; once, at start.
 pub fn keep(kept: Kept) {
     let _ = KEPT.set(kept);
+}
+
+extern "C" {
+    static mut environ: *mut *mut c_char;
+}
+
+/// Runs `start` with the settings this process began with: DAOS reads its environment when it is
+/// started, which the program may have emptied by then (`env -i`). Other threads see the same
+/// variables and those beside them meanwhile.
+pub fn with_settings<T>(start: impl FnOnce() -> T) -> T {
+    let none = Kept::default();
+    let kept = KEPT.get().unwrap_or(&none);
+    let mut all = Vec::new();
+    // SAFETY: the array of this process, ending in null; nobody may change it beside other threads.
+    let given = unsafe { environ };
+    if strings(given as i64, &mut all).is_err() {
+        return start();
+    }
+    let count = all.len();
+    for setting in &kept.settings {
+        let name = name_of(setting);
+        if !all[..count].iter().any(|s| name_of(at(*s)) == name) {
+            all.push(setting.as_ptr());
+        }
+    }
+    if all.len() == count {
+        return start();
+    }
+    all.push(std::ptr::null());
+    // Never freed: who has read the pointer may go on reading.
+    let completed: &'static mut [*const c_char] = Vec::leak(all);
+    // SAFETY: a complete array takes the place of another, by one store.
+    unsafe { environ = completed.as_mut_ptr().cast() };
+    let result = start();
+    // SAFETY: as before; what was set meanwhile was put back by who set it.
+    unsafe { environ = given };
+    result
 }
 
 /// Reads a null-terminated array of strings of the application. `EFAULT`.
@@ -61,16 +114,9 @@ pub fn value(envp: i64, name: &str) -> Result<Vec<u8>, Errno> {
     Ok(Vec::new())
 }
 
-/// Fills `scratch.envp` from the application's `envp`. `manifest`: descriptor to name; `search`:
-/// what `LD_LIBRARY_PATH` must be; `leave`: complete nothing. True if it differs from what the
+/// Fills `scratch.envp` from the application's `envp`, changed. True if it differs from what the
 /// application gave.
-pub fn build(
-    scratch: &mut Scratch,
-    envp: i64,
-    manifest: Option<i32>,
-    search: Option<&[u8]>,
-    leave: bool,
-) -> Result<bool, Errno> {
+pub fn build(scratch: &mut Scratch, envp: i64, changes: &Changes<'_>) -> Result<bool, Errno> {
     strings(envp, &mut scratch.envp)?;
     for s in &scratch.envp {
         user::readable(*s as i64, 1)?;
@@ -80,23 +126,25 @@ pub fn build(
     let mut changed = scratch.envp.len() != given;
     let none = Kept::default();
     let kept = KEPT.get().unwrap_or(&none);
-    let leave = leave
+    let leave = changes.leave
         || scratch
             .envp
             .iter()
             .any(|s| at(*s).to_bytes() == b"PIL4DFS_EXEC_ENV=leave");
+    for (name, value) in [(PRELOAD, changes.preload), (SEARCH, changes.search)] {
+        if let Some(value) = value {
+            scratch.envp.retain(|s| !is_named(at(*s), name));
+            let text = [name.as_bytes(), b"=", value].concat();
+            let text = CString::new(text).map_err(|_| Errno::EINVAL)?;
+            scratch.envp.push(text.as_ptr());
+            scratch.strings.push(text);
+            changed = true;
+        }
+    }
     if !kept.leave && !leave {
         changed |= complete(scratch, kept);
     }
-    if let Some(search) = search {
-        scratch.envp.retain(|s| !is_named(at(*s), SEARCH));
-        let text = [SEARCH.as_bytes(), b"=", search].concat();
-        let text = CString::new(text).map_err(|_| Errno::EINVAL)?;
-        scratch.envp.push(text.as_ptr());
-        scratch.strings.push(text);
-        changed = true;
-    }
-    if let Some(fd) = manifest {
+    if let Some(fd) = changes.manifest {
         let text = CString::new(format!("{MANIFEST}={fd}")).map_err(|_| Errno::EINVAL)?;
         scratch.envp.push(text.as_ptr());
         scratch.strings.push(text);
@@ -123,10 +171,7 @@ fn complete(scratch: &mut Scratch, kept: &Kept) -> bool {
 
 /// Makes sure `LD_PRELOAD` names the library, after what else it names.
 fn preload(scratch: &mut Scratch, library: &CStr) -> bool {
-    let place = scratch
-        .envp
-        .iter()
-        .position(|s| is_named(at(*s), "LD_PRELOAD"));
+    let place = scratch.envp.iter().position(|s| is_named(at(*s), PRELOAD));
     let old = place.map_or(&b""[..], |i| &at(scratch.envp[i]).to_bytes()[11..]);
     let library = library.to_bytes();
     if old
@@ -170,9 +215,6 @@ fn is_named(s: &CStr, name: &str) -> bool {
 /// which is answered, and our part of the library search path, which the loader has read. Only
 /// before other threads exist.
 pub fn take_manifest() -> Option<i32> {
-    extern "C" {
-        static mut environ: *mut *mut c_char;
-    }
     // SAFETY: at start nobody else reads or changes the array; libc owns it.
     let mut entry = unsafe { environ };
     let mut found = None;
@@ -270,10 +312,14 @@ mod tests {
     fn an_old_manifest_is_not_passed_on() {
         let mut s = Scratch::default();
         let given = env(&[c"PIL4DFS_EXEC=9", c"B=2"]);
-        assert!(build(&mut s, given.as_ptr() as i64, Some(600), None, false).unwrap());
+        let changes = Changes {
+            manifest: Some(600),
+            ..Changes::default()
+        };
+        assert!(build(&mut s, given.as_ptr() as i64, &changes).unwrap());
         assert_eq!(texts(&s), ["B=2", "PIL4DFS_EXEC=600"]);
         let mut s = Scratch::default();
         let given = env(&[c"B=2"]);
-        assert!(!build(&mut s, given.as_ptr() as i64, None, None, false).unwrap());
+        assert!(!build(&mut s, given.as_ptr() as i64, &Changes::default()).unwrap());
     }
 }

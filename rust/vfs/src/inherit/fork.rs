@@ -26,11 +26,13 @@ pub fn fork_prepare(p: &'static Process) {
     p.names_hold();
 }
 
-/// In the parent, after fork(2), successful or not. A failed fork leaks the references taken for
-/// the child: slots of 64 bytes, nothing else.
-pub fn fork_parent(p: &'static Process) {
+/// In the parent, after fork(2). Where it failed, the references taken for the child go back.
+pub fn fork_parent(p: &'static Process, failed: bool) {
     p.names_release();
-    p.fds.fork_parent();
+    match failed {
+        true => p.fds.fork_failed(),
+        false => p.fds.fork_parent(),
+    }
     holders::fork_parent();
 }
 

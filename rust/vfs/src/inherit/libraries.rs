@@ -92,6 +92,28 @@ pub fn search_path(
     Some(value)
 }
 
+/// A `LD_PRELOAD` with copies in the place of libraries in a mount, which the loader wants before
+/// this library is there; `None` where it names none.
+pub fn preloads(p: &'static Process, given: &[u8]) -> Option<Vec<u8>> {
+    let staged = |part: &[u8]| {
+        let slash = part.iter().rposition(|b| *b == b'/')?;
+        in_mount(p, &part[..slash.max(1)]).then(|| ours(p, part))?
+    };
+    let mut changed = false;
+    let parts = given.split(|b| matches!(b, b':' | b' '));
+    let parts: Vec<Vec<u8>> = parts
+        .filter(|part| !part.is_empty())
+        .map(|part| match staged(part) {
+            Some((_, file)) => {
+                changed = true;
+                file.into_bytes()
+            }
+            None => part.to_vec(),
+        })
+        .collect();
+    changed.then(|| parts.join(&b':'))
+}
+
 /// True if a directory can only be read through us.
 pub fn in_mount(p: &'static Process, dir: &[u8]) -> bool {
     let located = match dir.first() {
@@ -160,25 +182,26 @@ impl Search {
                 if let Some(image) = kernels(&path) {
                     return Some((image.libraries()?, path));
                 }
-            } else if let Some((image, file)) = self.ours(&path) {
+            } else if let Some((image, file)) = ours(self.p, &path) {
                 self.staged.push((name.to_vec(), file));
                 return Some((image.libraries()?, path));
             }
         }
         None
     }
+}
 
-    fn ours(&self, path: &[u8]) -> Option<(Image, CString)> {
-        let options = Options::new(Follow::Yes);
-        match resolve::lookup_path(self.p, libc::AT_FDCWD.into(), path, &options) {
-            Ok(Located::Entry(entry)) if entry.attr.kind() == Kind::File => {
-                let attr = entry.attr;
-                let node = entry.node(self.p);
-                let file = stage::shared(&node, &attr).ok()?;
-                Some((Image::Ours(node), file))
-            }
-            _ => None,
+/// A library in a mount, and its copy.
+fn ours(p: &'static Process, path: &[u8]) -> Option<(Image, CString)> {
+    let options = Options::new(Follow::Yes);
+    match resolve::lookup_path(p, libc::AT_FDCWD.into(), path, &options) {
+        Ok(Located::Entry(entry)) if entry.attr.kind() == Kind::File => {
+            let attr = entry.attr;
+            let node = entry.node(p);
+            let file = stage::shared(&node, &attr).ok()?;
+            Some((Image::Ours(node), file))
         }
+        _ => None,
     }
 }
 

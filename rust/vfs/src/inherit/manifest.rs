@@ -28,6 +28,8 @@ pub struct Manifest {
     pub cwd: Option<(Whereabouts, u64, u64)>,
     /// Name the program should have (`comm`); empty: the kernel's is right.
     pub name: Vec<u8>,
+    /// Where the program lies, if it runs from a copy; empty: the kernel knows.
+    pub program: Vec<u8>,
     /// The open file descriptions that survive.
     pub descriptions: Vec<Description>,
     /// Slots (index, generation) whose descriptors close at the exec: their references go back.
@@ -150,6 +152,7 @@ impl Manifest {
             w.u64(*ino);
         }
         w.bytes(&self.name);
+        w.bytes(&self.program);
         w.u32(self.descriptions.len() as u32);
         for d in &self.descriptions {
             w.u32(d.slot.0);
@@ -215,6 +218,7 @@ impl Manifest {
             m.cwd = Some((place, r.u64()?, r.u64()?));
         }
         m.name = r.bytes()?;
+        m.program = r.bytes()?;
         for _ in 0..r.u32()? {
             m.descriptions.push(Description {
                 slot: (r.u32()?, r.u32()?),
@@ -325,6 +329,7 @@ mod tests {
                 6,
             )),
             name: b"cat".to_vec(),
+            program: b"/dfs/bin/cat".to_vec(),
             descriptions: vec![Description {
                 slot: (3, 9),
                 flags: 1,

@@ -17,9 +17,10 @@ pub mod overlay;
 pub mod privileged;
 pub mod scratch;
 pub mod script;
+pub mod spawn;
 pub mod stage;
 
-pub use adopt::{adopt, adopt_from};
+pub use adopt::{adopt, adopt_from, program};
 pub use environment::{keep, Kept};
 pub use fork::{fork_child, fork_parent, fork_prepare};
 pub use identity::{catch_up, in_shared_child, only_in_own_memory, pid, start};

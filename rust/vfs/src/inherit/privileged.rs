@@ -1,13 +1,10 @@
 //! Which programs must not inherit anything of ours: those that run with other rights than this
 //! process. A pool handle is full access, and a descriptor of ours leads to one.
 use super::identity::changed_identity;
-use super::script::{self, Format};
+use super::script::{self, Format, NESTED};
 use crate::call;
 use crate::ownfd::{self, OwnFd};
 use std::ffi::{CStr, CString};
-
-/// Interpreters of interpreters, as far as the kernel follows them.
-const NESTED: usize = 5;
 
 /// True if the program (directory descriptor, path, flags of execveat; `None`: a staged copy, which
 /// has no such rights) is set-id or has file capabilities, or if this process has changed its

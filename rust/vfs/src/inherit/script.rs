@@ -3,8 +3,11 @@
 use crate::Errno;
 use std::ffi::CString;
 
-/// How much of a program the kernel looks at.
+/// How much of a program the kernel looks at; of a line that is longer it keeps all but the last byte.
 pub const HEAD: usize = 256;
+
+/// Programs in a chain of interpreters, the last one no script: more are `ELOOP`.
+pub const NESTED: usize = 6;
 
 /// What runs a program.
 #[derive(PartialEq, Debug)]
@@ -26,7 +29,8 @@ pub fn format(head: &[u8]) -> Result<Format, Errno> {
         return Ok(Format::Binary);
     };
     let end = rest.iter().position(|b| matches!(b, b'\n' | 0));
-    let line = trim(&rest[..end.unwrap_or(rest.len())]);
+    let most = rest.len().min(HEAD - 3);
+    let line = trim(&rest[..end.unwrap_or(most)]);
     let split = line.iter().position(|b| is_blank(*b));
     let cut = end.is_none() && head.len() == HEAD && split.is_none();
     if line.is_empty() || cut {
@@ -90,5 +94,8 @@ mod tests {
         let mut long = b"#!/".to_vec();
         long.resize(400, b'x');
         assert_eq!(format(&long), Err(Errno::ENOEXEC));
+        long[7] = b' ';
+        let argument = "x".repeat(255 - 8);
+        assert_eq!(format(&long), script("/xxxx", Some(&argument)));
     }
 }

@@ -119,6 +119,21 @@ fn late(p: &'static Process, op: OpId, a: [i64; 6], ret: i64) -> i64 {
     }
 }
 
+/// The absolute path in a mount that a path the kernel answered with `error` leads to through links
+/// of the kernel's, the last one followed.
+pub fn leads_into_mount(
+    p: &'static Process,
+    dirfd: i64,
+    path: i64,
+    error: Errno,
+) -> Option<CString> {
+    let may = matches!(
+        error,
+        Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES | Errno::EROFS
+    );
+    may.then(|| enters(p, dirfd, path, true)).flatten()
+}
+
 /// The absolute path in a mount that an application's path leads to through the kernel's links.
 fn enters(p: &'static Process, dirfd: i64, ptr: i64, follow: bool) -> Option<CString> {
     let mut buffer = user::PathBuffer::new();

@@ -4,21 +4,19 @@
 use crate::inherit::carry::Carry;
 use crate::inherit::libraries::{self, Image};
 use crate::inherit::scratch::{scratch, Scratch};
-use crate::inherit::script::{self, Format};
+use crate::inherit::script::{self, Format, NESTED};
 use crate::inherit::{self, carry, environment, privileged, stage};
 use crate::node::Node;
+use crate::ops::after;
 use crate::ownfd::OwnFd;
 use crate::permission::{As, Mode, EXEC};
 use crate::process::Process;
 use crate::resolve::{self, Located, Options};
-use crate::{call, catalogue, fail, kernel, user, Errno, Op, Reject};
+use crate::{call, fail, kernel, ownfd, user, Errno, Op, Reject};
 use dfs::{Attr, Kind};
 use once_cell::sync::OnceCell;
 use std::ffi::{c_char, c_long, CString};
 use std::sync::Arc;
-
-/// Scripts may be run by scripts: this many in a row (the kernel's limit).
-const NESTED: usize = 5;
 
 /// Milliseconds a staged copy may be busy.
 const BUSY: usize = 100;
@@ -38,6 +36,8 @@ struct Staged {
     copy: OwnFd,
     /// The name it should have.
     name: Vec<u8>,
+    /// Where it lies.
+    path: Vec<u8>,
     /// The library search path it needs.
     search: Option<Vec<u8>>,
 }
@@ -62,10 +62,16 @@ pub fn set_exec(exec: Exec) {
 /// execveat(2). Returns only with an error: those of execve(2); `EIO` and its like when a program
 /// of ours cannot be read.
 pub fn execveat(p: &'static Process, a: [i64; 6]) -> Op<i64> {
+    execute(p, a, None)
+}
+
+/// `name`: what a script's interpreter is given, if not the path as it stands.
+fn execute(p: &'static Process, a: [i64; 6], name: Option<CString>) -> Op<i64> {
     let [dirfd, path, argv, envp, flags, _] = a;
     let scratch = scratch();
     let envp = own_copy(scratch, envp);
-    let mut program = locate(p, scratch, [dirfd, path, argv, envp, flags, 0])?;
+    let called = name.is_some();
+    let mut program = locate(p, scratch, [dirfd, path, argv, envp, flags, 0], name)?;
     for _ in 0..NESTED {
         let error = run(p, scratch, &program, argv, envp)?;
         let next = match error {
@@ -74,7 +80,9 @@ pub fn execveat(p: &'static Process, a: [i64; 6]) -> Op<i64> {
         };
         match next {
             Some(next) => program = next,
-            None if matches!(program, Program::Given { .. }) => return through_links(p, a, error),
+            None if matches!(program, Program::Given { .. }) && !called => {
+                return through_links(p, a, error)
+            }
             None => return fail(error),
         }
     }
@@ -91,9 +99,14 @@ fn own_copy(scratch: &mut Scratch, envp: i64) -> i64 {
 }
 
 /// The kernel did not find a program: its path may lead into a mount by a link of the kernel's.
-fn through_links(p: &'static Process, a: [i64; 6], error: Errno) -> Op<i64> {
-    let answer = super::after(p, catalogue::execveat, a, -i64::from(error.0));
-    fail(Errno(-answer as i32))
+fn through_links(p: &'static Process, mut a: [i64; 6], error: Errno) -> Op<i64> {
+    let Some(inside) = after::leads_into_mount(p, a[0], a[1], error) else {
+        return fail(error);
+    };
+    let name = spelled(a[0], a[1])?;
+    a[0] = libc::AT_FDCWD.into();
+    a[1] = inside.as_ptr() as i64;
+    execute(p, a, Some(name))
 }
 
 /// Finds the program, through scripts of ours.
@@ -101,6 +114,7 @@ fn locate(
     p: &'static Process,
     scratch: &mut Scratch,
     [dirfd, path, _, envp, flags, _]: [i64; 6],
+    name: Option<CString>,
 ) -> Op<Program> {
     let options = Options::from_flags(flags as i32);
     let given = Program::Given { dirfd, path, flags };
@@ -111,8 +125,19 @@ fn locate(
             Err(outside) => return Ok(Program::Path(outside)),
         },
     };
-    let name = spelled(dirfd, path)?;
-    through_scripts(p, scratch, node, attr, name, envp)
+    // The interpreter opens a script through the descriptor, which will be closed.
+    let closes = dirfd as i32 != libc::AT_FDCWD
+        && !user::path(path)?.to_bytes().starts_with(b"/")
+        && ownfd::closes_at_exec(dirfd as i32);
+    let name = match name {
+        Some(name) => name,
+        None => spelled(dirfd, path)?,
+    };
+    let program = through_scripts(p, scratch, node, attr, name, envp)?;
+    match closes && !scratch.prefix.is_empty() {
+        true => fail(Errno::ENOENT),
+        false => Ok(program),
+    }
 }
 
 /// The node and attributes of what was found, or the kernel's path it leads to.
@@ -156,6 +181,7 @@ fn through_scripts(
                     copy,
                     name: base.unwrap_or(b"").to_vec(),
                     search: libraries::search_path(p, &image, path.as_bytes(), &given),
+                    path: path.into_bytes(),
                 }));
             }
             Format::Script(interpreter, argument) => (interpreter, argument),
@@ -255,14 +281,14 @@ fn run(
     argv: i64,
     envp: i64,
 ) -> Result<Errno, Errno> {
-    let name = match program {
-        Program::Staged(staged) => staged.name.as_slice(),
-        _ => b"",
+    let (name, path) = match program {
+        Program::Staged(staged) => (staged.name.as_slice(), staged.path.as_slice()),
+        _ => (&b""[..], &b""[..]),
     };
     let needed = !name.is_empty() || carry::is_needed(p);
     let closed = needed && privileged::must_not_inherit(program_path(program));
     let carry = match needed && !closed {
-        true => Carry::prepare(p, name)?,
+        true => Carry::prepare(p, name, path)?,
         false => None,
     };
     scratch.envp.clear();
@@ -271,8 +297,18 @@ fn run(
         _ if closed => None,
         _ => kernels_search(p, program, envp)?,
     };
+    let preload = match closed {
+        true => None,
+        false => libraries::preloads(p, &environment::value(envp, environment::PRELOAD)?),
+    };
     let manifest = carry.as_ref().map(Carry::manifest);
-    let envp = match environment::build(scratch, envp, manifest, search.as_deref(), closed)? {
+    let changes = environment::Changes {
+        manifest,
+        search: search.as_deref(),
+        preload: preload.as_deref(),
+        leave: closed,
+    };
+    let envp = match environment::build(scratch, envp, &changes)? {
         true => scratch.envp.as_ptr() as i64,
         false => envp,
     };

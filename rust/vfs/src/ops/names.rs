@@ -188,6 +188,9 @@ pub fn readlinkat(p: &'static Process, a: [i64; 6]) -> Op<i64> {
     let whole = whole.as_deref().unwrap_or(path.to_bytes());
     let text = match magic::magic(p, whole) {
         Some((node, rest)) if rest >= whole.len() => shown_path(&node)?,
+        None if magic::program(whole).is_some() => {
+            magic::program(whole).unwrap_or_default().to_vec()
+        }
         _ => match resolve::lookup_path(p, a[0], path.to_bytes(), &options)? {
             Located::Outside(path) => return outside::at(libc::SYS_readlinkat, &path, 0, a),
             Located::Missing(_) => return fail(Errno::ENOENT),

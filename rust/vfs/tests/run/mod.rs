@@ -73,7 +73,7 @@ pub fn fork(p: &'static Process, child: impl FnOnce() -> i32) -> Child {
     // SAFETY: the child runs the closure and ends.
     let pid = unsafe { libc::fork() };
     if pid != 0 {
-        inherit::fork_parent(p);
+        inherit::fork_parent(p, false);
         return Child(pid);
     }
     inherit::fork_child(p);
