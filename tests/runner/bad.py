@@ -19,7 +19,8 @@ SETTINGS = {
     "absurd-numbers": ({"D_IL_MAX_EQ": "many", "D_IL_DCACHE_REC_TIMEOUT": "-7x", "D_IL_REPORT": "0"}, None),
     "unknown-hook-level": ({"PIL4DFS_HOOK": "sometimes"}, None),
     "unwritable-rundir": ({"PIL4DFS_RUNDIR": "/proc"}, None),
-    "hostile-manifest": ({"PIL4DFS_MANIFEST": "2", "PIL4DFS_INHERIT": "999999999"}, None),
+    "hostile-manifest": ({"PIL4DFS_EXEC": "2"}, 0),
+    "absurd-manifest": ({"PIL4DFS_EXEC": "999999999x"}, 0),
     "off": ({"PIL4DFS_HOOK": "off"}, None),
 }
 
@@ -70,6 +71,8 @@ def tests(context):
         for who in context.identities:
             run = lambda test, who=who, changes=changes: surrounding(test, context, who, changes)
             yield base.Test("bad", f"{who.name}/{name}", run)
+    for who in context.identities:
+        yield base.Test("bad", f"{who.name}/forged-manifests", lambda test, who=who: forged(test, context, who))
     for name, (words, status) in COMMANDS.items():
         run = lambda test, words=words, status=status: command(test, context, words, status)
         yield base.Test("bad", f"any/{name}", run)
@@ -113,6 +116,25 @@ def surrounding(test, context, who, changes):
         problems.append(f"the guest saw no error: {outcome.says()}")
     if len(said) != 1:
         problems.append(f"expected one line, got {len(said)}: {outcome.says()}")
+    problems += [place.leaks()] if place.leaks() else []
+    context.scratch.drop(directory)
+    return test.failed("\n".join(problems)) if problems else test.passed()
+
+
+def forged(test, context, who):
+    """Manifests of an exec that somebody has altered on the way (bad/forge.py)."""
+    if context.unbuilt:
+        return test.failed(context.unbuilt)
+    place, env, error, directory = _place(context, who, {})
+    if error:
+        return test.failed(error)
+    script = (
+        'echo "the right bytes" > /dfs/f; exec 9<> /dfs/f; '
+        f'exec env -u LD_PRELOAD PIL4DFS_EXEC_ENV=leave {os.path.join(base.TESTS, "bad", "forge.py")} "$LD_PRELOAD" /dfs/f 1 "$0"'
+    )
+    turns = 500 if context.args.long else 40
+    outcome = base.run(["/bin/bash", "-c", script, turns], who, env, place.cwd, timeout=600)
+    problems = [] if outcome.status == 0 else [outcome.says()]
     problems += [place.leaks()] if place.leaks() else []
     context.scratch.drop(directory)
     return test.failed("\n".join(problems)) if problems else test.passed()

@@ -53,14 +53,21 @@ impl Slot {
     /// `None` if no such description lives.
     pub fn inherit(index: u32, generation: u32) -> Option<Slot> {
         let cell = SLOTS.get()?.cell(index)?;
-        let lives = cell.refs.load(Ordering::Acquire) > 0
-            && generation != 0
-            && cell.generation.load(Ordering::Acquire) == generation;
-        lives.then_some(Slot {
+        Slot::lives(index, generation).then_some(Slot {
             cell,
             index,
             generation,
             gone: false,
+        })
+    }
+
+    /// True if an earlier image of this process can have left such a description.
+    pub fn lives(index: u32, generation: u32) -> bool {
+        let cell = SLOTS.get().and_then(|slots| slots.cell(index));
+        cell.is_some_and(|cell| {
+            generation != 0
+                && cell.refs.load(Ordering::Acquire) > 0
+                && cell.generation.load(Ordering::Acquire) == generation
         })
     }
 

@@ -118,18 +118,29 @@ fn take_shadows(p: &'static Process, manifest: &Manifest) {
 fn take_descriptors(p: &'static Process, manifest: &Manifest, same_process: bool) -> usize {
     let (dev, ino) = manifest.placeholder;
     let mut files: HashMap<(u32, u32), Option<Arc<OpenFile>>> = HashMap::new();
-    let mut taken = 0;
+    let (mut taken, mut unknown) = (0, 0);
     for fd in open_descriptors() {
         if !is_file(fd, dev, ino) {
             continue;
         }
-        let Some(slot) = imprinted(fd) else { continue };
+        let known = |slot: &(u32, u32)| {
+            manifest.descriptions.iter().any(|d| d.slot == *slot) && Slot::lives(slot.0, slot.1)
+        };
+        let Some(slot) = imprinted(fd).filter(known) else {
+            unknown += 1;
+            continue;
+        };
         let file = files
             .entry(slot)
             .or_insert_with(|| open(p, manifest, slot, same_process));
         if let Some(file) = file {
             taken += usize::from(put(p, fd, file.clone()).is_ok());
         }
+    }
+    if unknown > 0 {
+        log::warn!(
+            "{unknown} inherited descriptors cannot be used: nothing says which files they are"
+        );
     }
     taken
 }
