@@ -1,13 +1,17 @@
-"""fault: each DFS call of a workload fails once, or is the process's last; and the provider's own crash test."""
+"""fault: each DFS call of a workload fails once, or is the process's last, alone and beside others; another
+session changes everything between two calls; and the provider's own crash test."""
 
 import errno
 import os
 import re
+import shlex
 import signal
 
-from . import base, mount, programs
+from . import base, history, mount, programs
 
 WORKLOAD = os.path.join(base.TESTS, "fault", "workload.c")
+BESIDE = os.path.join(base.TESTS, "fault", "beside.c")
+REMOTE = os.path.join(base.TESTS, "fault", "remote.c")
 # Calls of the bring-up have their own tests in `bad`; these have no error to give.
 NOT_STRUCK = {"daos_init", "daos_fini", "daos_pool_connect", "daos_cont_open", "dfs_mount", "dfs_umount", "daos_reinit"}
 CLOSING = re.compile(r"^(\d+) passed, (\d+) failed", re.M)
@@ -86,6 +90,17 @@ def tests(context):
                 return test.failed(error) if error else campaign(test, Field(context, who, binary), kind)
 
             yield base.Test("fault", f"{who.name}/{kind}", run)
+    for who in context.identities:
+        for kind, source, attempt in (("beside", BESIDE, beside), ("remote", REMOTE, remote)):
+
+            def run_one(test, who=who, source=source, attempt=attempt):
+                if context.unbuilt:
+                    return test.failed(context.unbuilt)
+                with context.lock:
+                    binary, error = programs.compile_one(source)
+                return test.failed(error) if error else attempt(test, Field(context, who, binary))
+
+            yield base.Test("fault", f"{who.name}/{kind}", run_one)
     yield base.Test("fault", "any/provider-crash", provider)
 
 
@@ -113,6 +128,44 @@ def campaign(test, field, kind):
         status = base.FAIL if problems else base.PASS
         results.append(base.Result("fault", f"{test.name}-{function}", status, "\n".join(problems[:4])))
     return results
+
+
+def beside(test, field):
+    """A process dies at its DFS call number 1, 2, ... beside others; then no hidden file is left."""
+    place, directory = field.place()
+    with field.context.lock:
+        made = history.Programs()
+    if made.error:
+        return test.failed(made.error)
+    outcome = place.run([field.binary, f"{base.MOUNT}/x", "1"], timeout=240)
+    problems = [] if outcome.status == 0 else [outcome.says()]
+    place.run(["/bin/mkdir", f"{base.MOUNT}/y"])
+    swept = place.run([made.history, f"{base.MOUNT}/y", "sweep"])
+    left = base.run([made.reader, "dfs", "/y"], field.who, place.bare_env())
+    problems += [each.says() for each in (swept, left) if each.status != 0]
+    problems += [place.leaks()] if place.leaks() else []
+    field.context.scratch.drop(directory)
+    return test.failed("\n".join(problems)) if problems else test.passed(outcome.out.decode().strip())
+
+
+def remote(test, field):
+    """The program in two sessions with run-time directories of their own; natively it is the oracle."""
+    place, directory = field.place()
+    problems = []
+    for name, words in (("kernel", lambda role: [field.binary, os.path.join(directory, "t"), role]),
+                        ("mount", lambda role: place.command([field.binary, f"{base.MOUNT}/t", role]))):
+        lines = [f"cd {directory}", "rm -rf t a b", "mkfifo a b", "mkdir -m 700 -p node-1 node-2"]
+        lines.append("mkdir t" if name == "kernel" else shlex.join(place.command(["/bin/mkdir", f"{base.MOUNT}/t"])))
+        node = "PIL4DFS_RUNDIR=$PWD/node-%d "
+        lines.append(node % 1 + shlex.join(words("other")) + " < a > b &")
+        lines.append(node % 2 + shlex.join(words("first")) + " > a < b")
+        outcome = base.run(["/bin/sh", "-c", "\n".join(lines)], field.who, place.env(), timeout=120)
+        if outcome.status != 0:
+            problems.append(f"{name}: {outcome.says(1500)}")
+            break
+    problems += [place.leaks()] if place.leaks() else []
+    field.context.scratch.drop(directory)
+    return test.failed("\n".join(problems)) if problems else test.passed()
 
 
 def provider(test):

@@ -1,5 +1,5 @@
 //! Faults on order, for tests: `PIL4DFS_EMBEDDED_FAULT` lists `function:which:error`, separated by
-//! commas. `which` is the number of the call counted in this process from `daos_init` on (1 is the
+//! commas. `function` may be `*`, any. `which` is the number of the call counted in this process from `daos_init` on (1 is the
 //! first), `N+` for it and all later ones, or `*`. `error` is an errno or DER name (`EIO`,
 //! `DER_TIMEDOUT`), a number, or `KILL`: the process dies there, by SIGKILL.
 use crate::call::{Function, FUNCTION_NAMES};
@@ -14,7 +14,8 @@ enum Effect {
 
 #[derive(Debug)]
 struct Rule {
-    function: usize,
+    /// `None`: any.
+    function: Option<usize>,
     first: u64,
     last: u64,
     effect: Effect,
@@ -91,7 +92,10 @@ fn rule(text: &str) -> Option<Rule> {
         one => (one.parse().ok()?, one.parse().ok()?),
     };
     Some(Rule {
-        function: FUNCTION_NAMES.iter().position(|name| *name == function)?,
+        function: match function {
+            "*" => None,
+            one => Some(FUNCTION_NAMES.iter().position(|name| *name == one)?),
+        },
         first,
         last,
         effect: effect(error)?,
@@ -126,7 +130,7 @@ impl Faults {
         for rule in self
             .rules
             .iter()
-            .filter(|rule| rule.function == function as usize)
+            .filter(|rule| rule.function.is_none_or(|one| one == function as usize))
         {
             let call = rule.calls.fetch_add(1, Ordering::Relaxed) + 1;
             if !(rule.first..=rule.last).contains(&call) {
@@ -165,6 +169,14 @@ mod tests {
         assert_eq!(faults.strike(Function::dfs_open), Ok(()));
         assert_eq!(faults.strike(Function::dfs_open), Err(Error::Der(1011)));
         assert_eq!(faults.strike(Function::dfs_open), Err(Error::Der(1011)));
+    }
+
+    #[test]
+    fn any_function_counts() {
+        let faults = Faults::parse("*:2:EIO").expect("a rule");
+        assert_eq!(faults.strike(Function::dfs_write), Ok(()));
+        assert!(faults.strike(Function::dfs_stat).is_err());
+        assert_eq!(faults.strike(Function::dfs_stat), Ok(()));
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! Open file descriptions: Linux's `struct file`. What dup and threads share is the [`OpenFile`];
 //! what relatives across fork and exec share - offset, status flags - is its [`Slot`]; what belongs
 //! to the file is its [`Node`].
+use crate::dcache::now_ms;
 use crate::dirstream::DirStream;
 use crate::fd::{Identity, Slot};
 use crate::lock;
 use crate::node::Node;
 use crate::process::Process;
 use crate::Errno;
-use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// Flags `fcntl(F_SETFL)` can change; they live in the slot. (`O_SYNC` and `O_DSYNC` are kept with
@@ -41,6 +42,10 @@ pub struct OpenFile {
     pub stream: Mutex<DirStream>,
     /// What `F_SETOWN` and `F_SETSIG` said.
     pub readiness: Readiness,
+    /// It was written here: if its object is gone, the write has made a new one.
+    written: AtomicBool,
+    /// When zeros were last believed, in milliseconds.
+    believed: AtomicU64,
     /// The last fork that counted this description.
     fork: AtomicU32,
 }
@@ -95,6 +100,8 @@ impl OpenFile {
             stream: Mutex::new(DirStream::default()),
             locks: lock::Description::default(),
             readiness: Readiness::default(),
+            written: AtomicBool::new(false),
+            believed: AtomicU64::new(0),
             fork: AtomicU32::new(0),
         })
     }
@@ -138,6 +145,36 @@ impl OpenFile {
         }
         let size = self.node.attr()?.stat.st_size as u64;
         self.node.set_end(size);
+        Ok(())
+    }
+
+    /// A write ended at `end`.
+    #[inline]
+    pub fn wrote(&self, end: u64) {
+        self.node.saw_end(end);
+        if !self.written.load(Ordering::Relaxed) {
+            self.written.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// A read began with zeros. In a file removed through another node they stand for what was
+    /// there before our own write made its object anew: `ESTALE`. Asked once a second at most.
+    #[inline]
+    pub fn saw_zeros(&self) -> Result<(), Errno> {
+        match self.written.load(Ordering::Relaxed) {
+            true => self.still_there(),
+            false => Ok(()),
+        }
+    }
+
+    #[cold]
+    fn still_there(&self) -> Result<(), Errno> {
+        let now = now_ms().max(1);
+        let before = self.believed.load(Ordering::Relaxed);
+        if before == 0 || now.saturating_sub(before) > 1000 {
+            self.node.attr()?;
+            self.believed.store(now, Ordering::Relaxed);
+        }
         Ok(())
     }
 

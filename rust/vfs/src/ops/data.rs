@@ -175,6 +175,10 @@ pub(super) fn read_at(
     let n = unsafe { node.object.read(buffers.list(), offset as u64) }?;
     let end = offset as u64 + n as u64;
     file.saw(n, wanted, end)?;
+    // SAFETY: as for the read.
+    if unsafe { buffers.begins_with_zeros(n) } {
+        file.saw_zeros()?;
+    }
     Ok(n)
 }
 
@@ -207,7 +211,7 @@ pub(super) fn write_at(
     // SAFETY: as for the write.
     unsafe { p.mappings.wrote(node, offset as u64, buffers.list()) };
     let end = offset + n as i64;
-    file.node.saw_end(end as u64);
+    file.wrote(end as u64);
     crate::ops::written(p, node);
     Ok((n, end))
 }

@@ -94,6 +94,20 @@ impl Buffers {
         Ok(())
     }
 
+    /// True if the first bytes (8 at most) of the `n` that were read into them are zeros.
+    ///
+    /// # Safety
+    /// The buffers must be readable.
+    #[inline]
+    pub unsafe fn begins_with_zeros(&self, n: usize) -> bool {
+        let Some(first) = self.list().first() else {
+            return false;
+        };
+        let len = n.min(first.iov_len).min(8);
+        // SAFETY: the caller vouches for the buffer.
+        len > 0 && (0..len).all(|i| unsafe { *first.iov_base.cast::<u8>().add(i) } == 0)
+    }
+
     /// The buffers.
     #[inline]
     pub fn list(&self) -> &[libc::iovec] {
