@@ -113,5 +113,61 @@ static void directory_on_the_way(void)
 	CHECK_OK(close(fd));
 }
 
+static void child_moves(void *arg)
+{
+	(void)arg;
+	MUST(rename(t_at("f"), t_at("d/f")));
+	MUST(rename(t_at("d"), t_at("e")));
+	MUST(rename(t_at("e/f"), t_at("e/g")));
+	MUST(rename(t_at("e"), t_at("in/e")));
+}
+
+/* Another process moves a file, and the directories above it. */
+static void moved_and_moved_again(void)
+{
+	struct stat st;
+
+	MUST(mkdir(t_at("d"), 0755));
+	MUST(mkdir(t_at("in"), 0755));
+	int fd = MUST(open(t_at("f"), O_RDWR | O_CREAT, 0644));
+
+	CHECK_CHILD(child_moves, NULL);
+	CHECK_OK(fstat(fd, &st));
+	CHECK_EQ(st.st_nlink, 1);
+	CHECK_OK(fchmod(fd, 0600));
+	CHECK_EQ(write(fd, "moved", 5), 5);
+	CHECK_FILE(t_at("in/e/g"), "moved");
+	CHECK_EQ(t_mode(t_at("in/e/g")) & 0777, 0600);
+	CHECK_OK(close(fd));
+}
+
+static void child_exchanges(void *arg)
+{
+	(void)arg;
+	MUST(renameat2(AT_FDCWD, t_at("f"), AT_FDCWD, t_at("g"),
+		       RENAME_EXCHANGE));
+}
+
+static void exchanged_by_another(void)
+{
+	struct stat st;
+
+	int f = MUST(open(t_at("f"), O_RDWR | O_CREAT, 0644));
+	int g = MUST(open(t_at("g"), O_RDWR | O_CREAT, 0644));
+
+	CHECK_EQ(write(f, "12", 2), 2);
+	CHECK_CHILD(child_exchanges, NULL);
+	CHECK_OK(fstat(f, &st));
+	CHECK_EQ(st.st_size, 2);
+	CHECK_OK(fstat(g, &st));
+	CHECK_EQ(st.st_size, 0);
+	CHECK_OK(fchmod(f, 0600));
+	CHECK_EQ(t_mode(t_at("g")) & 0777, 0600);
+	CHECK_FILE(t_at("g"), "12");
+	CHECK_OK(close(f));
+	CHECK_OK(close(g));
+}
+
 T_MAIN(CASE(source_is_open), CASE(target_is_open), CASE(both_are_open),
-       CASE(editors_way), CASE(directory_on_the_way))
+       CASE(editors_way), CASE(directory_on_the_way),
+       CASE(moved_and_moved_again), CASE(exchanged_by_another))

@@ -30,15 +30,37 @@ struct Board {
     moves: [Move; MOVES],
 }
 
-/// Where an object was moved to.
+/// From where an object was moved to where.
 #[repr(C)]
 struct Move {
     /// Number of the record, from 1; 0 while it is being written.
     number: AtomicU64,
     lo: AtomicU64,
     hi: AtomicU64,
+    from: Text,
+    to: Text,
+}
+
+/// A path.
+#[repr(C)]
+struct Text {
     len: AtomicU32,
-    path: [AtomicU8; PATH],
+    bytes: [AtomicU8; PATH],
+}
+
+impl Text {
+    fn put(&self, path: &[u8]) {
+        self.len.store(path.len() as u32, Ordering::Relaxed);
+        for (to, from) in self.bytes.iter().zip(path) {
+            to.store(*from, Ordering::Relaxed);
+        }
+    }
+
+    fn get(&self) -> Vec<u8> {
+        let len = (self.len.load(Ordering::Relaxed) as usize).min(PATH);
+        let bytes = self.bytes[..len].iter();
+        bytes.map(|byte| byte.load(Ordering::Relaxed)).collect()
+    }
 }
 
 static BOARD: OnceCell<Option<&'static Board>> = OnceCell::new();
@@ -50,7 +72,7 @@ pub fn start() {
 
 fn map() -> Option<&'static Board> {
     let size = size_of::<Board>();
-    let fd = rundir::open("names.1", libc::O_RDWR | libc::O_CREAT).ok()?;
+    let fd = rundir::open("names.2", libc::O_RDWR | libc::O_CREAT).ok()?;
     if fd.stat().ok()?.st_size < size as i64 {
         // allocated, not sparse: a full file system must not be a SIGBUS later
         fd.reserve_quietly(size as u64).ok()?;
@@ -116,11 +138,11 @@ pub fn moves() -> u64 {
     board().map_or(0, |b| b.moved.load(Ordering::Acquire))
 }
 
-/// Records that an object now is at `path`. Paths too long for a record are counted only.
-pub fn moved(oid: ObjectId, path: &[u8]) {
+/// Records that what was at `from` now is at `to`. Paths too long for a record are counted only.
+pub fn moved(oid: ObjectId, from: &[u8], to: &[u8]) {
     let Some(b) = board() else { return };
     let number = b.moved.fetch_add(1, Ordering::AcqRel) + 1;
-    if path.len() > PATH {
+    if from.len() > PATH || to.len() > PATH {
         return;
     }
     let record = &b.moves[number as usize % MOVES];
@@ -128,15 +150,14 @@ pub fn moved(oid: ObjectId, path: &[u8]) {
     fence(Ordering::Release);
     record.lo.store(oid.lo, Ordering::Relaxed);
     record.hi.store(oid.hi, Ordering::Relaxed);
-    record.len.store(path.len() as u32, Ordering::Relaxed);
-    for (to, from) in record.path.iter().zip(path) {
-        to.store(*from, Ordering::Relaxed);
-    }
+    record.from.put(from);
+    record.to.put(to);
     record.number.store(number, Ordering::Release);
 }
 
-/// The path an object was last moved to, as far as anyone remembers. It may have been moved on,
-/// or be another object of the same name in another container: to be looked up and compared.
+/// The path an object was last moved to, as far as anyone remembers, with what became of that path
+/// since. It may be another object of the same name in another container: to be looked up and
+/// compared.
 pub fn last_move(oid: ObjectId) -> Option<Vec<u8>> {
     let b = board()?;
     let number_of = |m: &&Move| m.number.load(Ordering::Acquire);
@@ -152,14 +173,53 @@ pub fn last_move(oid: ObjectId) -> Option<Vec<u8>> {
     of_it.sort_by_key(|m| std::cmp::Reverse(number_of(m)));
     of_it.iter().find_map(|record| {
         let number = number_of(record);
-        let len = (record.len.load(Ordering::Relaxed) as usize).min(PATH);
-        let path = record.path[..len]
-            .iter()
-            .map(|byte| byte.load(Ordering::Relaxed))
-            .collect();
+        let path = record.to.get();
         fence(Ordering::Acquire);
-        (number > 0 && is_it(record) && number_of(record) == number).then_some(path)
+        let whole = number > 0 && is_it(record) && number_of(record) == number;
+        whole.then(|| follow(path, number))
     })
+}
+
+/// Where a path leads that was right when `number` moves had been counted: directories above it
+/// may have moved since. As far as anyone remembers.
+pub fn follow(mut path: Vec<u8>, number: u64) -> Vec<u8> {
+    let Some(b) = board() else { return path };
+    let last = b.moved.load(Ordering::Acquire);
+    let first = last.saturating_sub(MOVES as u64).max(number);
+    // What the path followed last; the other half of an exchange must not bring it back.
+    let mut followed = b.read(number);
+    for next in first + 1..=last {
+        let Some((oid, from, to)) = b.read(next) else {
+            continue;
+        };
+        let half = |(other, there, back): &(ObjectId, Vec<u8>, Vec<u8>)| {
+            *other != oid && *there == to && *back == from
+        };
+        let exchanged = followed.take().is_some_and(|last| half(&last));
+        let below = path.strip_prefix(&from[..]);
+        let below = below.filter(|rest| rest.is_empty() || rest[0] == b'/');
+        if let Some(rest) = below.filter(|_| !exchanged) {
+            path = [&to[..], rest].concat();
+            followed = Some((oid, from, to));
+        }
+    }
+    path
+}
+
+impl Board {
+    /// The record of this number, if it is still there and whole.
+    fn read(&self, number: u64) -> Option<(ObjectId, Vec<u8>, Vec<u8>)> {
+        let record = &self.moves[number as usize % MOVES];
+        let is_there = |order| number > 0 && record.number.load(order) == number;
+        if !is_there(Ordering::Acquire) {
+            return None;
+        }
+        let (lo, hi) = (&record.lo, &record.hi);
+        let (lo, hi) = (lo.load(Ordering::Relaxed), hi.load(Ordering::Relaxed));
+        let paths = (record.from.get(), record.to.get());
+        fence(Ordering::Acquire);
+        is_there(Ordering::Relaxed).then_some((ObjectId { lo, hi }, paths.0, paths.1))
+    }
 }
 
 #[cfg(test)]
@@ -177,13 +237,26 @@ mod tests {
         assert_eq!(entry(oid(1), c"name"), before + 1);
         assert_eq!(object(oid(1)), other);
         assert_eq!(last_move(oid(1)), None);
-        moved(oid(1), b"/dfs/a");
-        moved(oid(2), b"/dfs/b");
-        moved(oid(1), b"/dfs/c");
+        moved(oid(1), b"/dfs/o", b"/dfs/a");
+        moved(oid(2), b"/dfs/o", b"/dfs/b");
+        moved(oid(1), b"/dfs/a", b"/dfs/c");
         assert_eq!(last_move(oid(1)).unwrap(), b"/dfs/c");
         assert_eq!(last_move(oid(2)).unwrap(), b"/dfs/b");
+        let before = moves();
+        moved(oid(3), b"/dfs", b"/new");
+        moved(oid(4), b"/new/c", b"/c");
+        assert_eq!(last_move(oid(1)).unwrap(), b"/c");
+        assert_eq!(last_move(oid(2)).unwrap(), b"/new/b");
+        assert_eq!(follow(b"/dfs/c/d".into(), before), b"/c/d");
+        assert_eq!(follow(b"/dfs2".into(), before), b"/dfs2");
+        moved(oid(5), b"/l", b"/r");
+        moved(oid(6), b"/r", b"/l");
+        assert_eq!(last_move(oid(5)).unwrap(), b"/r");
+        assert_eq!(last_move(oid(6)).unwrap(), b"/l");
+        moved(oid(5), b"/r", b"/l");
+        assert_eq!(last_move(oid(5)).unwrap(), b"/l");
         for n in 0..MOVES as u64 {
-            moved(oid(100 + n), b"/dfs/x");
+            moved(oid(100 + n), b"/dfs/o", b"/dfs/x");
         }
         assert_eq!(last_move(oid(2)), None);
         // another test may have chosen the directory first

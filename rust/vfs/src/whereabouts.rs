@@ -58,6 +58,10 @@ impl Whereabouts {
         let (mount, _) = p.mounts.locate(path).ok_or(Errno::ESTALE)?;
         let oid = *self.identities.first().ok_or(Errno::ESTALE)?;
         let mut answer = at_path(p, mount, path, oid);
+        if let Err(Errno::ESTALE) = answer {
+            let moved = board::follow(path.to_vec(), self.moves);
+            answer = at_path(p, mount, &moved, oid);
+        }
         let mut rest = path.len();
         for above in &self.identities {
             if !matches!(answer, Err(Errno::ESTALE)) {

@@ -207,9 +207,9 @@ fn describe(file: &OpenFile, slot: (u32, u32)) -> Description {
     let path = node
         .last_path()
         .map_or(Vec::new(), |(path, _)| path.into_bytes());
-    // A removed file is found under its hidden name; a directory has none. (In a fork child the
-    // handle's bytes first cost a re-attach.)
-    let blob = match node.is_gone() && (node.kind == Kind::Directory || image() == 1) {
+    // For want of a path that leads to it. A removed file is found under its hidden name; a
+    // directory has none. (In a fork child the handle's bytes first cost a re-attach.)
+    let blob = match image() == 1 || (node.is_gone() && node.kind == Kind::Directory) {
         true => node.object.export().unwrap_or_default(),
         false => Vec::new(),
     };

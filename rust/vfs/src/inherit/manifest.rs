@@ -126,7 +126,8 @@ impl Manifest {
             && self.mounts.is_empty()
     }
 
-    fn encode(&self) -> Vec<u8> {
+    /// The bytes of it.
+    pub fn encode(&self) -> Vec<u8> {
         let mut w = Writer(Vec::with_capacity(256));
         w.u64(MAGIC);
         w.u32(VERSION);
@@ -194,7 +195,8 @@ impl Manifest {
         w.0
     }
 
-    fn decode(bytes: &[u8]) -> Option<Manifest> {
+    /// What bytes say; nothing if they are not exactly a manifest.
+    pub fn decode(bytes: &[u8]) -> Option<Manifest> {
         let mut r = Reader(bytes);
         if r.u64()? != MAGIC || r.u32()? != VERSION {
             return None;

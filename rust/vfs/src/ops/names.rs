@@ -467,7 +467,7 @@ fn replace(
     }
     forget(p, old);
     forget(p, new);
-    moved(p, from, new);
+    moved(p, from, old, new);
     Ok(())
 }
 
@@ -482,8 +482,8 @@ fn exchange(
     fs.exchange(&old.parent.object, &old.name, &new.parent.object, &new.name)?;
     forget(p, old);
     forget(p, new);
-    moved(p, from, new);
-    moved(p, to, old);
+    moved(p, from, old, new);
+    moved(p, to, new, old);
     Ok(())
 }
 
@@ -493,13 +493,19 @@ fn forget(p: &Process, found: &Found) {
     p.dcache.remove(&found.parent, &found.name);
 }
 
-/// What `attr` is of now is at `found`: tells the process's own node, and the other processes.
-fn moved(p: &'static Process, attr: &Attr, found: &Found) {
-    if let Ok((path, _)) = found.parent.last_path() {
-        let mut path = path.into_bytes();
-        path.push(b'/');
-        path.extend_from_slice(found.name.to_bytes());
-        board::moved(attr.oid, &path);
+/// The path of an entry.
+fn path_of(found: &Found) -> Result<Vec<u8>, Errno> {
+    let mut path = found.parent.last_path()?.0.into_bytes();
+    path.push(b'/');
+    path.extend_from_slice(found.name.to_bytes());
+    Ok(path)
+}
+
+/// What `attr` is of was at `from` and now is at `found`: tells the process's own node, and the
+/// other processes.
+fn moved(p: &'static Process, attr: &Attr, from: &Found, found: &Found) {
+    if let (Ok(from), Ok(to)) = (path_of(from), path_of(found)) {
+        board::moved(attr.oid, &from, &to);
     }
     if attr.kind() == Kind::Directory {
         board::object_changed(attr.oid);
