@@ -447,14 +447,14 @@ void work(void)
 		if (order.op == QUIT)
 			_exit(0);
 		if (order.op == FORK) {
-			/* The child goes on; the parent waits for its end. */
+			/* The child goes on; the parent waits for its end, and
+			 * says so: then all is closed that the child had. */
 			pid_t pid = fork();
 
-			if (pid > 0) {
+			if (pid > 0)
 				waitpid(pid, NULL, 0);
-				continue;
-			}
-			answer.value = pid;
+			else
+				answer.value = pid;
 		} else if (order.op == BEGET) {
 			answer.pid = beget(order.slot % workers);
 			answer.value = answer.pid < 0 ? -1 : 0;
@@ -462,8 +462,7 @@ void work(void)
 			become_anew(order.flags % 3);
 			answer.value = -1;
 		} else if (order.op == EXIT) {
-			if (write(CONTROL + me, &answer, sizeof(answer)) > 0)
-				_exit(0);
+			_exit(0);
 		} else {
 			answer.value = obey(&order, &answer);
 		}
