@@ -334,6 +334,7 @@ def what_the_library_writes_shows(stage):
     equal((os.pread(fd, 99, 0), os.fstat(fd).st_size), (b"newer+", 6), "through an open file")
     guest(stage, f"import os; os.unlink('{root}/d/g')")
     refused(lambda: os.stat(root + "/d/g"), errno.ENOENT)
+    refused(lambda: os.pread(fd, 99, 0), errno.ESTALE)
     os.close(fd)
     os.rmdir(root + "/d")
     equal(guest(stage, f"import os; print(os.listdir('{root}'))"), "[]\n", "and the other way round")

@@ -54,11 +54,23 @@ impl Server {
         state.named = Named::Gone;
     }
 
-    /// Reads into `buf`; short at the end of file.
+    /// Reads into `buf`; short at the end of file. `ESTALE` if the file ends before what was known
+    /// of it because somebody else has removed it: an end of file would be a lie.
     pub fn read(&self, fh: u64, offset: u64, buf: &mut [u8]) -> Result<usize> {
         let file = self.file(fh)?;
         let (_, object) = file.inode.object()?;
-        object.read_bytes(buf, offset)
+        let n = object.read_bytes(buf, offset)?;
+        if n < buf.len() {
+            let end = offset + n as u64;
+            let state = locked(&file.inode.state);
+            let expected = state.last.st_size as u64 > end && state.named == Named::Yes;
+            drop(state);
+            if expected {
+                let attr = object.attr()?;
+                locked(&file.inode.state).last = attr.stat;
+            }
+        }
+        Ok(n)
     }
 
     /// Writes all or fails.
@@ -68,7 +80,11 @@ impl Server {
             return Err(Errno::EBADF);
         }
         let (_, object) = file.inode.object()?;
-        object.write_bytes(data, offset)
+        object.write_bytes(data, offset)?;
+        let end = (offset + data.len() as u64) as i64;
+        let mut state = locked(&file.inode.state);
+        state.last.st_size = state.last.st_size.max(end);
+        Ok(())
     }
 
     /// `fallocate(2)`, as the library answers it: nothing is reserved, holes are punched.
