@@ -26,6 +26,7 @@ impl Server {
         if let Some(size) = size {
             object.truncate(size)?;
         }
+        let set = &without_known_mode(&locked(&inode.state).last, set);
         match object.set_attr(set) {
             // Without a name there is nowhere to write it down: what fstat shows is all there is.
             Err(Errno::ESTALE) if locked(&inode.state).named != Named::Yes => {
@@ -110,6 +111,15 @@ impl Server {
         let root = object.is_root().then(|| container.entry_point());
         Ok((object, root))
     }
+}
+
+/// libdfs keeps the sticky bit of a mkdir, but refuses to be told of it again: a mode that a file
+/// has is left out.
+fn without_known_mode(last: &libc::stat, set: &SetAttr) -> SetAttr {
+    let sticky = |mode: &u32| mode & libc::S_ISVTX != 0;
+    let known = |mode: &u32| *mode == last.st_mode & 0o7777;
+    let mode = set.mode.filter(|mode| !(sticky(mode) && known(mode)));
+    SetAttr { mode, ..*set }
 }
 
 fn remember(last: &mut libc::stat, set: &SetAttr) {

@@ -4,7 +4,7 @@ use crate::hidden;
 use crate::inode::{Body, Inode, Named};
 use crate::locked;
 use crate::server::Server;
-use dfs::{Errno, Kind, Result};
+use dfs::{Errno, Kind, Object, Result, SetAttr};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -73,13 +73,16 @@ impl Server {
         Ok(n)
     }
 
-    /// Writes all or fails.
-    pub fn write(&self, fh: u64, offset: u64, data: &[u8]) -> Result<()> {
+    /// Writes all or fails. With `lowers` the writer may not keep the file's set-id bits.
+    pub fn write(&self, fh: u64, offset: u64, data: &[u8], lowers: bool) -> Result<()> {
         let file = self.file(fh)?;
         if !file.writable {
             return Err(Errno::EBADF);
         }
         let (_, object) = file.inode.object()?;
+        if lowers {
+            lower(&file.inode, &object)?;
+        }
         object.write_bytes(data, offset)?;
         let end = (offset + data.len() as u64) as i64;
         let mut state = locked(&file.inode.state);
@@ -111,6 +114,24 @@ impl Server {
             false => Ok(()),
         }
     }
+}
+
+/// Takes the set-id bits away (the second one only where the group may execute).
+fn lower(inode: &Inode, object: &Object) -> Result<()> {
+    let mode = locked(&inode.state).last.st_mode & 0o7777;
+    let kept = match mode & libc::S_IXGRP {
+        0 => mode & !libc::S_ISUID,
+        _ => mode & !(libc::S_ISUID | libc::S_ISGID),
+    };
+    if kept == mode {
+        return Ok(());
+    }
+    object.set_attr(&SetAttr {
+        mode: Some(kept),
+        ..SetAttr::default()
+    })?;
+    locked(&inode.state).last.st_mode ^= mode ^ kept;
+    Ok(())
 }
 
 fn pages(inode: &Inode, opens: u32, closed: Option<Instant>) -> Pages {

@@ -273,12 +273,13 @@ impl fuser::Filesystem for Front {
         fh: FileHandle,
         offset: u64,
         data: &[u8],
-        _: WriteFlags,
+        flags: WriteFlags,
         _: OpenFlags,
         _: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
-        match self.0.write(fh.0, offset, data) {
+        let lowers = flags.contains(WriteFlags::FUSE_WRITE_KILL_SUIDGID);
+        match self.0.write(fh.0, offset, data, lowers) {
             Ok(()) => reply.written(data.len() as u32),
             Err(e) => reply.error(no(e)),
         }
