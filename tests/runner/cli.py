@@ -16,6 +16,8 @@ WRONG = {
     "unknown-format": (["env", "--format", "fish"], "fish"),
     "unknown-shell": (["completions", "tcl"], "tcl"),
     "unknown-word": (["walk"], "walk"),
+    "no-report": (["report", "/proc/self/fdinfo"], "no report"),
+    "no-directory": (["report", "/nonexistent"], "cannot read"),
     "no-number": (["doctor", "--timeout", "soon"], "soon"),
 }
 
@@ -102,7 +104,31 @@ def exit_status(place):
     return ""
 
 
-CASES = [variables_for_a_shell, variables_as_json, doctor_content, doctor_worried, doctor_without_daos, completions, closed_reader, exit_status]
+def report(place):
+    """Every process of a job is in the report, however it ended, with what it did."""
+    top = os.path.join(os.path.dirname(place.mount.store), "report")
+    os.mkdir(top)
+    place.who.own(top)
+    script = "echo 12345678 > /dfs/f; cat /dfs/f; cat /dfs/none; (cat /dfs/f; kill -9 $BASHPID); exec cat /dfs/f"
+    place.run("run", *place.options, "--", "/bin/bash", "-c", script, PIL4DFS_REPORT_DIR=top)
+    done = place.run("report", top, "--json")
+    records = [json.loads(line) for line in done.out.splitlines()]
+    total = {}
+    for record in records:
+        for name, count in record["counts"].items():
+            total[name] = total.get(name, 0) + count
+    wanted = {"bytes_copied": 27, "bytes_written": 9, "errno.2": 1, "failed.openat": 1, "served.write": 1}
+    wrong = {name: total.get(name) for name, count in wanted.items() if total.get(name) != count}
+    if wrong or len(records) != 5 or any(record["running"] for record in records):
+        return f"{wrong} of {len(records)} records: {done.says()}"
+    files = [os.path.join(top, name) for name in ("plot.svg", "metrics.prom")]
+    table = place.run("report", top, "--svg", files[0], "--prometheus", files[1])
+    texts = [open(file).read() for file in files if os.path.exists(file)]
+    shown = b"bytes written" in table.out and len(texts) == 2 and "</svg>" in texts[0] and "pil4dfs_bytes" in texts[1]
+    return "" if shown else table.says()
+
+
+CASES = [report, variables_for_a_shell, variables_as_json, doctor_content, doctor_worried, doctor_without_daos, completions, closed_reader, exit_status]
 
 
 def tests(context):

@@ -1,6 +1,6 @@
 //! The door between the entry layer and the VFS.
 use crate::boundary::boundary;
-use crate::report;
+use crate::{report, statistics};
 use vfs::process::Process;
 use vfs::{catalogue, Reject};
 
@@ -27,7 +27,10 @@ pub unsafe extern "C" fn pil_dispatch(op: i32, args: *const [i64; 6]) -> i64 {
         match catalogue::dispatch(process, op, args) {
             Ok(value) => counted(op, &args, value),
             Err(Reject::Errno(e)) => counted(op, &args, -i64::from(e.0)),
-            Err(Reject::NotOurs) => NOT_OURS,
+            Err(Reject::NotOurs) => {
+                statistics::passed(op);
+                NOT_OURS
+            }
         }
     })
 }
@@ -49,6 +52,7 @@ pub unsafe extern "C" fn pil_after(op: i32, args: *const [i64; 6], ret: i64) -> 
 }
 
 fn counted(op: i32, args: &[i64; 6], value: i64) -> i64 {
+    statistics::served(op, value);
     if report::enabled() {
         if let Some(row) = catalogue::report_call(op, args).and_then(report::row) {
             report::count(row);

@@ -14,6 +14,7 @@ mod logging;
 mod report;
 mod sitecache;
 mod start;
+mod statistics;
 
 #[global_allocator]
 static ARENA: arena::Arena = arena::Arena::new();

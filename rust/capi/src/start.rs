@@ -2,7 +2,7 @@
 //! exit_group call. Nothing here touches a mount unless the process already stands in one.
 use crate::boundary::{boundary, install_panic_hook};
 use crate::config::{variable, Config};
-use crate::{bypass, config, entry, hook, logging, report};
+use crate::{bypass, config, entry, hook, logging, report, statistics};
 use once_cell::sync::OnceCell;
 use std::ffi::{CStr, CString};
 use std::sync::atomic::Ordering;
@@ -13,6 +13,8 @@ use vfs::{call, filter, Errno};
 /// `PIL4DFS_DAOS_DIR`, for the loader.
 static DAOS_DIR: OnceCell<CString> = OnceCell::new();
 static REPORT: OnceCell<bool> = OnceCell::new();
+/// `PIL4DFS_REPORT_DIR`.
+static REPORT_DIR: OnceCell<CString> = OnceCell::new();
 
 /// The constructor's first step: environment and mount table. 1 if there is something to serve.
 #[no_mangle]
@@ -24,6 +26,9 @@ fn start() -> bool {
     let config = Config::from_environment();
     logging::start(config.log.as_deref());
     let _ = REPORT.set(config.report);
+    if let Some(dir) = &config.report_dir {
+        let _ = REPORT_DIR.set(dir.clone());
+    }
     if let Some(line) = &config.complaint {
         log::error!("{line}");
     }
@@ -117,6 +122,9 @@ fn started(armed: bool) {
     }
     if REPORT.get() == Some(&true) {
         report::announce(&program(), armed);
+    }
+    if let (true, Some(dir), Some(process)) = (armed, REPORT_DIR.get(), Process::get()) {
+        statistics::start(dir, &program(), process);
     }
 }
 
@@ -231,6 +239,7 @@ pub extern "C" fn pil_fork_parent(failed: i32) {
 pub extern "C" fn pil_fork_child() {
     boundary((), || {
         report::reset();
+        statistics::forked();
         if let Some(process) = Process::get() {
             vfs::inherit::fork_child(process);
         }
@@ -243,6 +252,7 @@ pub extern "C" fn pil_exit(_status: i32) {
     boundary((), || {
         hook::census();
         report::summary();
+        statistics::finish();
     })
 }
 

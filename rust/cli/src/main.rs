@@ -6,6 +6,7 @@ mod locate;
 mod private;
 mod probe;
 mod program;
+mod report;
 mod run;
 mod target;
 
@@ -29,6 +30,8 @@ enum Command {
     Env(env::Env),
     /// Look for what keeps programs from being served here, and say what to do.
     Doctor(doctor::Doctor),
+    /// Show what the processes of a job did on their mounts.
+    Report(report::Report),
     /// Print a shell's completions for this command.
     Completions {
         /// The shell.
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Command::Run(run) => run.execute(),
         Command::Env(env) => env.execute(),
         Command::Doctor(doctor) => doctor.execute(),
+        Command::Report(report) => report.execute(),
         Command::Completions { shell } => completions(shell),
         Command::Probe(probe) => probe.execute(),
     };

@@ -3,6 +3,7 @@
 //! No lock is held here: a child may inherit this state from any instant of its parent.
 use crate::environment::{Overlay, Pair, Variable};
 use crate::footprint::Footprint;
+use crate::meter::timed;
 use crate::{Errno, Result};
 use daos_sys::Api;
 use std::ffi::CStr;
@@ -44,7 +45,7 @@ impl Client {
             let _verbs = Variable::set(c"IBV_FORK_SAFE", c"1");
             let _rdma = Variable::set(c"RDMAV_FORK_SAFE", c"1");
             // SAFETY: the table's functions are libdaos's own, loaded for good.
-            unsafe { (api.daos_init)() }
+            timed(|m| &m.start, || unsafe { (api.daos_init)() })
         };
         let settings = before.put_back(api);
         if rc != 0 {
@@ -130,7 +131,7 @@ impl Client {
         let reinit = reinit.ok_or(Errno::EIO)?;
         let _settings = Overlay::show(&self.settings);
         // SAFETY: called in a fork child, once, as both functions require.
-        match unsafe { reinit() } {
+        match timed(|m| &m.start, || unsafe { reinit() }) {
             0 => Ok(()),
             rc => Err(Errno::from_daos(rc)),
         }

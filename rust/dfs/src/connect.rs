@@ -1,5 +1,6 @@
 //! Connecting: pool, container, mount, as every DAOS client does it, with the fallbacks for users
 //! who may only read, for balanced containers, and for containers still being created.
+use crate::meter::{self, timed};
 use crate::mount::{close, Session};
 use crate::{Client, Errno, Result};
 use daos_sys::{
@@ -9,6 +10,7 @@ use daos_sys::{
 use std::ffi::CStr;
 use std::mem::MaybeUninit;
 use std::ptr::{null, null_mut};
+use std::sync::atomic::Ordering;
 
 /// A superblock not there yet is asked for again this often, 20 ms apart.
 const SUPERBLOCK_TRIES: u32 = 10;
@@ -32,8 +34,17 @@ pub(crate) fn open(client: &Client, pool: &CStr, cont: &CStr) -> Result<(Session
         shares: false,
         previous: null_mut(),
     };
-    match open_handles(api, &mut session, pool, cont) {
-        Ok(found) => Ok((session, found)),
+    let opened = timed(
+        |m| &m.connect,
+        || open_handles(api, &mut session, pool, cont),
+    );
+    match opened {
+        Ok(found) => {
+            if let Some(meter) = meter::get() {
+                meter.connects.fetch_add(1, Ordering::Relaxed);
+            }
+            Ok((session, found))
+        }
         Err(e) => {
             close(api, &session);
             Err(e)

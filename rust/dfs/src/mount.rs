@@ -109,6 +109,9 @@ impl Mount {
     /// The functions and the current session, without the repetition of [`Mount::call`].
     #[inline]
     pub(crate) fn begin(&self) -> Result<Call<'_>> {
+        if let Some(meter) = crate::meter::get() {
+            meter.calls.fetch_add(1, Ordering::Relaxed);
+        }
         Ok(Call {
             api: self.client.api()?,
             session: self.session(),

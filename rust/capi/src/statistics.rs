@@ -1,0 +1,374 @@
+//! `PIL4DFS_REPORT_DIR`: what each process has done on its mounts, for programs to read. The counters
+//! lie in a shared mapping of a file from the first call on, so that they outlive every end of the
+//! process - exec, `_exit`, a signal. The file describes itself: one line of JSON that names the
+//! counters and says where they begin, then the numbers (64 bits each, the machine's order). A
+//! process that ends through exit leaves one line of JSON with the values instead.
+use once_cell::sync::OnceCell;
+use std::ffi::{CStr, CString};
+use std::fmt::Write;
+use std::ptr::null_mut;
+use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicU8, Ordering};
+use vfs::catalogue::{self, OP_COUNT};
+use vfs::process::Process;
+use vfs::{call, Errno};
+
+/// Where the numbers begin in the file.
+const AT: usize = 16384;
+/// Highest error number that is counted by itself.
+const ERRNOS: usize = 134;
+const SIZE: usize = AT + size_of::<Counters>();
+
+#[repr(C)]
+struct Counters {
+    meter: dfs::Meter,
+    read: AtomicU64,
+    written: AtomicU64,
+    copied: AtomicU64,
+    served: [AtomicU64; OP_COUNT],
+    failed: [AtomicU64; OP_COUNT],
+    passed: [AtomicU64; OP_COUNT],
+    errnos: [AtomicU64; ERRNOS],
+}
+
+/// The names of [`Counters`], in their order.
+fn names() -> impl Iterator<Item = String> {
+    let fixed = [
+        "dfs_calls",
+        "daos_start_ns",
+        "daos_connect_ns",
+        "daos_connects",
+        "bytes_read",
+        "bytes_written",
+        "bytes_copied",
+    ];
+    let of = |kind: &'static str| {
+        catalogue::NAMES
+            .iter()
+            .map(move |name| format!("{kind}.{name}"))
+    };
+    let errnos = (0..ERRNOS).map(|number| format!("errno.{number}"));
+    fixed
+        .into_iter()
+        .map(str::to_owned)
+        .chain(of("served"))
+        .chain(of("failed"))
+        .chain(of("passed"))
+        .chain(errnos)
+}
+
+/// Whether this process counts, and has begun to.
+static STATE: AtomicU8 = AtomicU8::new(OFF);
+const OFF: u8 = 0;
+/// Wanted; the file is made with the first call that is ours, and most processes have none.
+const WANTED: u8 = 1;
+const BEGINNING: u8 = 2;
+const ON: u8 = 3;
+
+/// The counters of this process; null until it has begun.
+static COUNTERS: AtomicPtr<Counters> = AtomicPtr::new(null_mut());
+/// The file of this process, without its ending.
+static STEM: AtomicPtr<CString> = AtomicPtr::new(null_mut());
+/// What every file's first line says alike.
+static ABOUT: OnceCell<About> = OnceCell::new();
+
+struct About {
+    dir: CString,
+    host: String,
+    /// Program, user and mounts, as the middle of a JSON object.
+    text: String,
+}
+
+#[inline]
+fn counters() -> Option<&'static Counters> {
+    match STATE.load(Ordering::Acquire) {
+        OFF => return None,
+        WANTED => begin_once(),
+        _ => {}
+    }
+    begun()
+}
+
+fn begun() -> Option<&'static Counters> {
+    // SAFETY: null or a mapping that is never taken away.
+    unsafe { COUNTERS.load(Ordering::Acquire).as_ref() }
+}
+
+/// A directory that cannot be written is worth one line.
+#[cold]
+fn begin_once() {
+    let first = STATE.compare_exchange(WANTED, BEGINNING, Ordering::AcqRel, Ordering::Relaxed);
+    if first.is_err() {
+        return;
+    }
+    match begin() {
+        Ok(()) => STATE.store(ON, Ordering::Release),
+        Err(e) => {
+            STATE.store(OFF, Ordering::Release);
+            let dir = ABOUT.get().map(|about| about.dir.to_string_lossy());
+            log::warn!(
+                "PIL4DFS_REPORT_DIR={}: {e}: nothing is counted",
+                dir.unwrap_or_default()
+            );
+        }
+    }
+}
+
+/// Counts a call that was served: its value, or minus its error number. (An exec or an exit is asked
+/// about in any case, and is no call on a mount.)
+#[inline]
+pub fn served(op: i32, value: i64) {
+    if matches!(op, catalogue::execveat | catalogue::exit_group) {
+        return;
+    }
+    let (Some(counters), Ok(op @ 0..OP_COUNT)) = (counters(), usize::try_from(op)) else {
+        return;
+    };
+    if value < 0 {
+        counters.failed[op].fetch_add(1, Ordering::Relaxed);
+        if let Some(errno) = counters.errnos.get(value.unsigned_abs() as usize) {
+            errno.fetch_add(1, Ordering::Relaxed);
+        }
+        return;
+    }
+    counters.served[op].fetch_add(1, Ordering::Relaxed);
+    let bytes = match op as i32 {
+        catalogue::read | catalogue::pread64 | catalogue::preadv2 => &counters.read,
+        catalogue::write | catalogue::pwrite64 | catalogue::pwritev2 => &counters.written,
+        catalogue::copy_file_range | catalogue::sendfile | catalogue::splice => &counters.copied,
+        _ => return,
+    };
+    bytes.fetch_add(value as u64, Ordering::Relaxed);
+}
+
+/// Counts a call that looked like ours and was the kernel's.
+#[inline]
+pub fn passed(op: i32) {
+    if STATE.load(Ordering::Relaxed) != ON || op == catalogue::exit_group {
+        return;
+    }
+    if let (Some(counters), Ok(op @ 0..OP_COUNT)) = (counters(), usize::try_from(op)) {
+        counters.passed[op].fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Counts from now on, into a file of `dir`.
+pub fn start(dir: &CStr, program: &str, process: &Process) {
+    let mut text = String::new();
+    // SAFETY: only asks.
+    let uid = unsafe { libc::geteuid() };
+    let _ = write!(text, "\"uid\":{uid},\"program\":{}", Json(program));
+    text.push_str(",\"mounts\":[");
+    for (i, mount) in process.mounts.iter().enumerate() {
+        let point = mount.point.to_string_lossy();
+        let _ = write!(text, "{}{}", if i > 0 { "," } else { "" }, Json(&point));
+    }
+    text.push(']');
+    let about = About {
+        dir: dir.to_owned(),
+        host: host(),
+        text,
+    };
+    if ABOUT.set(about).is_ok() {
+        STATE.store(WANTED, Ordering::Release);
+    }
+}
+
+/// In the child of a fork: counts for itself.
+pub fn forked() {
+    COUNTERS.store(null_mut(), Ordering::Release);
+    dfs::meter(None);
+    if STATE.load(Ordering::Acquire) != OFF {
+        STATE.store(WANTED, Ordering::Release);
+    }
+}
+
+/// The end of the process: the values as text, in place of the numbers.
+pub fn finish() {
+    let (Some(about), Some(counters)) = (ABOUT.get(), begun()) else {
+        return;
+    };
+    // SAFETY: null or a leaked box.
+    let Some(stem) = (unsafe { STEM.load(Ordering::Acquire).as_ref() }) else {
+        return;
+    };
+    let mut line = head(about);
+    let _ = write!(line, ",\"ended\":{}", Seconds(now()));
+    for (name, value) in names()
+        .zip(values(counters))
+        .filter(|(_, value)| *value > 0)
+    {
+        let _ = write!(line, ",\"{name}\":{value}");
+    }
+    line.push_str("}\n");
+    if create(&with_ending(stem, ".json"), line.as_bytes()).is_ok() {
+        let path = with_ending(stem, ".live");
+        // SAFETY: a path.
+        let _ = unsafe { call!(SYS_unlinkat, libc::AT_FDCWD, path.as_ptr(), 0) };
+    }
+}
+
+fn values(counters: &Counters) -> impl Iterator<Item = u64> + '_ {
+    let first = std::ptr::from_ref(counters).cast::<AtomicU64>();
+    // SAFETY: the structure consists of nothing but such words.
+    (0..size_of::<Counters>() / 8).map(move |i| unsafe { &*first.add(i) }.load(Ordering::Relaxed))
+}
+
+fn begin() -> Result<(), Errno> {
+    let about = ABOUT.get().ok_or(Errno::EINVAL)?;
+    let began = now();
+    // SAFETY: only asks.
+    let pid = unsafe { call!(SYS_getpid) }?;
+    let stem = format!(
+        "{}/{}.{pid}.{began:x}",
+        about.dir.to_string_lossy(),
+        about.host
+    );
+    let stem = CString::new(stem).map_err(|_| Errno::EINVAL)?;
+    let mut line = head(about);
+    let _ = write!(line, ",\"at\":{AT},\"counters\":[");
+    for (i, name) in names().enumerate() {
+        let _ = write!(line, "{}\"{name}\"", if i > 0 { "," } else { "" });
+    }
+    line.push_str("]}\n");
+    if line.len() > AT {
+        return Err(Errno(libc::ENAMETOOLONG));
+    }
+    let map = map(&with_ending(&stem, ".live"), line.as_bytes())?;
+    STEM.store(Box::into_raw(Box::new(stem)), Ordering::Release);
+    COUNTERS.store(map, Ordering::Release);
+    // SAFETY: a mapping that is never taken away.
+    dfs::meter(Some(unsafe { &(*map).meter }));
+    Ok(())
+}
+
+/// A JSON object, still open.
+fn head(about: &About) -> String {
+    // SAFETY: only asks.
+    let (pid, parent) = unsafe {
+        (
+            call!(SYS_getpid).unwrap_or(0),
+            call!(SYS_getppid).unwrap_or(0),
+        )
+    };
+    format!(
+        "{{\"pil4dfs\":\"{}\",\"host\":{},\"pid\":{pid},\"parent\":{parent},\"noted\":{},{}",
+        env!("CARGO_PKG_VERSION"),
+        Json(&about.host),
+        Seconds(now()),
+        about.text
+    )
+}
+
+fn with_ending(stem: &CStr, ending: &str) -> CString {
+    CString::new([stem.to_bytes(), ending.as_bytes()].concat()).unwrap_or_default()
+}
+
+/// A fresh file of `dir` with these bytes; its descriptor, closed again by the caller.
+fn make(path: &CStr, bytes: &[u8]) -> Result<i32, Errno> {
+    let flags = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL | libc::O_CLOEXEC | libc::O_NOFOLLOW;
+    // SAFETY: a path.
+    let fd = unsafe { call!(SYS_openat, libc::AT_FDCWD, path.as_ptr(), flags, 0o644) }? as i32;
+    // SAFETY: the bytes are valid for their length.
+    match unsafe { call!(SYS_write, fd, bytes.as_ptr(), bytes.len()) } {
+        Ok(n) if n as usize == bytes.len() => Ok(fd),
+        other => {
+            close(fd);
+            Err(other.err().unwrap_or(Errno(libc::ENOSPC)))
+        }
+    }
+}
+
+fn create(path: &CStr, bytes: &[u8]) -> Result<(), Errno> {
+    make(path, bytes).map(close)
+}
+
+fn close(fd: i32) {
+    // SAFETY: our own number.
+    let _ = unsafe { call!(SYS_close, fd) };
+}
+
+fn map(path: &CStr, head: &[u8]) -> Result<*mut Counters, Errno> {
+    let fd = make(path, head)?;
+    let access = libc::PROT_READ | libc::PROT_WRITE;
+    // Allocated, not only sized: a full disk must not become a SIGBUS of the program.
+    // SAFETY: our own descriptor, and a mapping at no address of anybody's.
+    let mapped = unsafe {
+        call!(SYS_fallocate, fd, 0, 0, SIZE)
+            .and_then(|_| call!(SYS_mmap, 0, SIZE, access, libc::MAP_SHARED, fd, 0))
+    };
+    close(fd);
+    Ok((mapped? as usize + AT) as *mut Counters)
+}
+
+fn now() -> u64 {
+    // SAFETY: all-zero is a timespec, and the call fills it.
+    let time = unsafe {
+        let mut time: libc::timespec = std::mem::zeroed();
+        libc::clock_gettime(libc::CLOCK_REALTIME, &mut time);
+        time
+    };
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+fn host() -> String {
+    // SAFETY: all-zero is an utsname, and the call fills it with strings.
+    let name = unsafe {
+        let mut name: libc::utsname = std::mem::zeroed();
+        libc::uname(&mut name);
+        CStr::from_ptr(name.nodename.as_ptr())
+            .to_string_lossy()
+            .into_owned()
+    };
+    name.replace('/', "_")
+}
+
+/// Seconds with three digits behind the point, of nanoseconds.
+struct Seconds(u64);
+
+impl std::fmt::Display for Seconds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{}.{:03}",
+            self.0 / 1_000_000_000,
+            self.0 / 1_000_000 % 1000
+        )
+    }
+}
+
+/// A string of JSON.
+struct Json<'a>(&'a str);
+
+impl std::fmt::Display for Json<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_char('"')?;
+        for c in self.0.chars() {
+            match c {
+                '"' | '\\' => write!(f, "\\{c}")?,
+                c if c < ' ' => write!(f, "\\u{:04x}", c as u32)?,
+                c => f.write_char(c)?,
+            }
+        }
+        f.write_char('"')
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_are_those_of_the_words() {
+        assert_eq!(names().count() * 8, size_of::<Counters>());
+        let all: Vec<String> = names().collect();
+        assert_eq!(all[0], "dfs_calls");
+        assert_eq!(all[7], format!("served.{}", catalogue::NAMES[0]));
+        assert!(all.iter().map(|name| name.len() + 3).sum::<usize>() + 1024 < AT);
+    }
+
+    #[test]
+    fn text_becomes_json() {
+        assert_eq!(Json("a\"\\\n").to_string(), "\"a\\\"\\\\\\u000a\"");
+        assert_eq!(Seconds(1_002_003_004).to_string(), "1.002");
+    }
+}
