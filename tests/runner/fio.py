@@ -6,9 +6,9 @@ import re
 from . import base, prepare
 
 JOB = os.path.join(base.TESTS, "public", "verify.fio")
-ENGINES = ["sync", "psync", "vsync", "pvsync2", "posixaio", "mmap", "splice"]
+ENGINES = ["sync", "psync", "vsync", "pvsync2", "posixaio", "libaio", "mmap", "splice"]
 # Not served: the error must be a clear one, at once. Engine -> what fio says of its first writes.
-REFUSED = {"libaio": "Operation not permitted", "io_uring": "Operation not permitted"}
+REFUSED = {"io_uring": "Operation not permitted"}
 TIMEOUT = 120
 
 

@@ -3,6 +3,7 @@
 
 mod access;
 mod after;
+mod aio;
 mod allocate;
 mod attr;
 pub mod births;
@@ -33,6 +34,7 @@ mod xattr;
 
 pub use access::faccessat2;
 pub use after::{after, refuse};
+pub use aio::io_submit;
 pub use allocate::{fallocate, ftruncate, resize};
 pub use attr::{fchmodat2, fchownat, truncate, utime, utimensat, utimesat, written};
 pub use births::{sendmmsg, sendmsg};
