@@ -1,6 +1,8 @@
-"""stress: processes fork, exec and kill each other at random while an auditor reads what they write."""
+"""stress: processes fork, exec and kill each other at random while an auditor reads what they write;
+and what becomes of the handles that one process leaves to the next."""
 
 import os
+import time
 
 from . import base, mount, programs
 
@@ -16,6 +18,70 @@ def tests(context):
                 return attempt(test, context, side, who)
 
             yield base.Test("stress", f"{who.name}/processes-{side}", run)
+
+
+    for name, (script, env, connects, text) in HANDED_ON.items():
+        for who in context.identities:
+
+            def run(test, who=who, script=script, env=env, connects=connects, text=text):
+                return handed_on(test, context, who, script, env, connects, text)
+
+            yield base.Test("stress", f"{who.name}/{name}", run)
+
+
+# name -> (script, more environment, connects it may make, what it prints). A connect is what handles save.
+HANDED_ON = {
+    "handles-over-exec": (
+        "echo hi > f; for i in 1 2 3 4 5; do cat f; done; (cat f; sh -c 'cat f; /bin/cat f; true'; ls | cat) > out; wc -l < out",
+        {},
+        1,
+        "hi\n" * 5 + "5\n",
+    ),
+    "handles-through-idle-programs": (
+        "echo hi > f; env -i cat f; setsid -w nice timeout 5 cat f; sh -c 'exec sh -c \"exec cat f\"'; env - /bin/sh -c 'cat f; cat f'",
+        {},
+        1,
+        "hi\n" * 5,
+    ),
+    # The script ends; what it started goes on, with handles that die.
+    "handles-outlive-their-owner": (
+        "exec 5> f; echo one >&5; setsid bash -c \"sleep 1; echo two >&5; cat f; "
+        "sh -c 'sleep 0.5; echo three >&5; cat f; echo late > late; cat late'; : > done\" & sleep 0.5; exit",
+        {"PIL4DFS_EMBEDDED_EVICT_MS": "100"},
+        None,
+        "one\ntwo\none\ntwo\nthree\nlate\n",
+    ),
+}
+
+
+def handed_on(test, context, who, script, env, connects, text):
+    """Runs a script in a mount; counts the connects."""
+    if context.unbuilt:
+        return test.failed(context.unbuilt)
+    directory = context.scratch.directory(who)
+    place = mount.Mount(context.products, who, directory)
+    error = place.create()
+    if error:
+        return test.failed(error)
+    place.run(["mkdir", f"{base.MOUNT}/x"])
+    tool = [context.products.path("pil4dfs-embedded"), "--root", place.store, "counters"]
+    base.run(tool + ["--reset"], who)
+    out = os.path.join(directory, "out")
+    command = f'exec > "$1"; cd {base.MOUNT}/x; {script}'
+    ran = place.run(["/bin/bash", "-c", command, "script", out], **env)
+    end = time.monotonic() + 30
+    while connects is None and time.monotonic() < end and place.run(["test", "-e", f"{base.MOUNT}/x/done"]).status != 0:
+        time.sleep(0.2)
+    lines = base.run(tool, who).out.decode().split("\n")
+    counted = {line.split()[0]: int(line.split()[1]) for line in lines if len(line.split()) == 2}
+    with open(out, encoding="utf-8") as file:
+        got = file.read()
+    context.scratch.drop(directory)
+    if ran.status != 0 or got != text:
+        return test.failed(f"{ran.says()}\nprinted {got!r}, expected {text!r}")
+    if connects is not None and counted.get("daos_pool_connect") != connects:
+        return test.failed(f"{counted.get('daos_pool_connect')} connects, expected {connects}")
+    return test.passed()
 
 
 def attempt(test, context, side, who):

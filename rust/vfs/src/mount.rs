@@ -158,6 +158,19 @@ impl Mount {
         self.exported.get_or_init(|| may().flatten()).as_ref()
     }
 
+    /// Handles for the program that takes this one's place: our own, or those offered and not used.
+    pub fn to_pass(&self) -> Option<Handles> {
+        match self.handles() {
+            Some(handles) => Some(handles.clone()),
+            None => self.offered.lock().clone(),
+        }
+    }
+
+    /// True if [`Mount::to_pass`] may have something to give.
+    pub fn can_pass(&self) -> bool {
+        self.is_up() || self.offered.lock().is_some()
+    }
+
     /// True if the kernel serves this mount for good: dfuse is there and our first try failed.
     pub fn given_up(&self) -> bool {
         self.given_up.load(Ordering::Relaxed)

@@ -29,7 +29,7 @@ pub fn is_needed(p: &'static Process) -> bool {
     let mut ours = p.cwd.is_ours();
     ours |= (0..filter::end()).any(|fd| filter::fd_is(fd) == filter::OURS);
     p.locks.each(&mut |_, _, _| ours = true);
-    ours || p.mounts.iter().any(Mount::is_up)
+    ours || p.mounts.iter().any(Mount::can_pass)
 }
 
 impl Carry {
@@ -226,15 +226,16 @@ fn describe(file: &OpenFile, slot: (u32, u32)) -> Description {
     }
 }
 
-/// The handles of a mount in use: they stay valid, and the new program need not connect.
+/// The handles of a mount: they stay valid, and the new program need not connect. Also those this
+/// program was given and never needed (env, nice, timeout).
 fn mounted(mount: &'static Mount) -> Option<Mounted> {
-    let handles = mount.handles()?;
+    let handles = mount.to_pass()?;
     Some(Mounted {
         point: mount.point.as_bytes().to_vec(),
         hash: mount.hash(),
-        pool: handles.pool.clone(),
-        cont: handles.cont.clone(),
-        dfs: handles.dfs.clone(),
+        pool: handles.pool,
+        cont: handles.cont,
+        dfs: handles.dfs,
         read_only: handles.read_only,
         balanced: handles.balanced,
         ordinal: handles.ordinal,
