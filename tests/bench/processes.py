@@ -64,7 +64,7 @@ def tasks(stage, commands=500):
         return prefix + text
 
     def shell(env, directory):
-        head = f"mkdir -p {directory}; cp {stage.kernel}/in {directory}/in\n"
+        head = f"mkdir -p {directory}; cp {stage.kernel}/in {directory}/in; cd {directory}\n"
         subprocess.run(["bash", "-e", "-c", 'eval "$(cat)"'], input=script(directory, head), text=True, env=env, check=True, timeout=590)
 
     def apart(env, directory):
@@ -80,7 +80,7 @@ def tasks(stage, commands=500):
     number = 0
     for init, connect in ((0, 0), (50, 0), (0, 50), (50, 50)):
         env = stage.environment(PIL4DFS_EMBEDDED_INIT_DELAY_US=str(init * 1000), PIL4DFS_EMBEDDED_CONNECT_DELAY_US=str(connect * 1000))
-        for name, run in (("handles passed on by the shell", shell), ("each command for itself", apart)):
+        for name, run in (("a shell in that directory passes its handles on", shell), ("each command for itself", apart)):
             number += 1
             row(name, f"{init} ms, {connect} ms", lambda d, run=run, env=env: run(env, d), f"/dfs/tasks{number}")
     print()

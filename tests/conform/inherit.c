@@ -1,4 +1,5 @@
 /* Open file descriptions shared by relatives, with programs in between that load no library. */
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <spawn.h>
@@ -41,6 +42,21 @@ static int as_helper(int argc, char **argv)
 		FILE *f = fopen(argv[2], "a");
 
 		return f && fputs("first\n", f) >= 0 && fclose(f) == 0 ? 0 : 14;
+	}
+	if (strcmp(what, "spawner") == 0) {
+		/* a program that has used nothing yet: its child is the first */
+		char *run[] = {"echo", "spawned", NULL};
+		posix_spawn_file_actions_t actions;
+		int status = 1;
+		pid_t pid;
+
+		posix_spawn_file_actions_init(&actions);
+		posix_spawn_file_actions_addopen(&actions, 1, argv[3],
+						 O_WRONLY | O_CREAT, 0644);
+		if (posix_spawn(&pid, argv[2], &actions, NULL, run, environ))
+			return 15;
+		waitpid(pid, &status, 0);
+		return status;
 	}
 	if (strcmp(what, "forever") == 0)
 		for (;;)
@@ -327,10 +343,90 @@ static void through_descriptors(void)
 	CHECK_OK(close(dir));
 }
 
+/* The first use of the directory is in a child of posix_spawn. */
+static void spawn_comes_first(void)
+{
+	char *kernels[] = {(char *)t_self, "@spawner", "/bin/echo", t_at("a"),
+			   NULL};
+	char *ours[] = {(char *)t_self, "@spawner", t_at("echo"), t_at("b"),
+			NULL};
+	char copy[3 * PATH_MAX];
+	char *cp[] = {"/bin/sh", "-c", copy, NULL};
+
+	snprintf(copy, sizeof(copy), "cp /bin/echo %s", t_at("echo"));
+	run(cp, NULL);
+	run(kernels, NULL);
+	CHECK_FILE(t_at("a"), "spawned\n");
+	run(ours, NULL);
+	CHECK_FILE(t_at("b"), "spawned\n");
+}
+
+static _Atomic bool enough;
+
+static void *busy(void *arg)
+{
+	char name[PATH_MAX];
+	struct stat st;
+	int fd;
+
+	t_into(name, "busy-%ld", (long)arg);
+	fd = open(name, O_RDWR | O_CREAT, 0644);
+	for (long i = 0; !enough; i++) {
+		CHECK_EQ(pwrite(fd, "0123456789abcdef", 16, i % 64 * 16), 16);
+		CHECK_OK(stat(name, &st));
+		CHECK_OK(close(dup(fd)));
+		if (i % 7 == 0)
+			CHECK_OK(ftruncate(fd, 1024));
+	}
+	CHECK_OK(close(fd));
+	return NULL;
+}
+
+static void child_among_threads(void *arg)
+{
+	char name[PATH_MAX];
+	struct stat st;
+
+	t_into(name, "child-%ld", (long)arg);
+	int fd = MUST(open(name, O_RDWR | O_CREAT, 0644));
+
+	CHECK_EQ(write(fd, "child", 5), 5);
+	CHECK_OK(close(fd));
+	CHECK_OK(stat(name, &st));
+	CHECK_EQ(st.st_size, 5);
+	if ((long)arg % 3 == 0)
+		execl("/bin/sh", "sh", "-c", "exec test -s \"$0\"", name,
+		      (char *)NULL);
+}
+
+/* Children of a process whose other threads are in the middle of calls. */
+static void fork_among_threads(void)
+{
+	pthread_t threads[4];
+	pid_t pids[40];
+
+	for (long i = 0; i < 4; i++)
+		CHECK_ERR(pthread_create(&threads[i], NULL, busy, (void *)i),
+			  0);
+	for (long i = 0; i < 40; i++) {
+		pids[i] = t_spawn(child_among_threads, (void *)i);
+		if (i % 4 == 3)
+			for (long j = i - 3; j <= i; j++)
+				CHECK_REAP(pids[j]);
+	}
+	enough = true;
+	for (int i = 0; i < 4; i++)
+		CHECK_ERR(pthread_join(threads[i], NULL), 0);
+	for (long i = 0; i < 4; i++)
+		CHECK_EQ(t_size(t_at("busy-%ld", i)), 1024);
+}
+
 static const struct t_case cases[] = {
-	CASE(one_description), CASE(stripped_chain),	  CASE(closing),
-	CASE(killed_holders),  CASE(failed_exec),	  CASE(failed_fork),
-	CASE(errno_over_fork), CASE(through_descriptors),
+	CASE(spawn_comes_first), CASE(fork_among_threads),
+	CASE(one_description),	 CASE(stripped_chain),
+	CASE(closing),		 CASE(killed_holders),
+	CASE(failed_exec),	 CASE(failed_fork),
+	CASE(errno_over_fork),	 CASE(through_descriptors),
 };
 
 int main(int argc, char **argv)
