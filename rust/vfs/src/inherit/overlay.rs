@@ -122,6 +122,10 @@ pub(super) fn sweep() {
 /// Forgets all overlays without touching what they hold: for a fork child, whose copies belong to
 /// siblings.
 pub(super) fn forget() {
+    // Looking at each would touch sixteen pages of a child that most likely ends soon.
+    if !active() {
+        return;
+    }
     for overlay in &ALL {
         overlay.used.store(0, Ordering::Relaxed);
         overlay.pid.store(0, Ordering::Relaxed);
@@ -175,10 +179,10 @@ fn claim(pid: i32) -> Option<&'static Overlay> {
                 .compare_exchange(0, -1, Ordering::AcqRel, Ordering::Relaxed)
                 .is_ok()
             {
+                IN_USE.fetch_add(1, Ordering::Relaxed);
                 overlay.thread.store(thread_pointer(), Ordering::Relaxed);
                 overlay.used.store(0, Ordering::Relaxed);
                 overlay.pid.store(pid, Ordering::Release);
-                IN_USE.fetch_add(1, Ordering::Relaxed);
                 return Some(overlay);
             }
         }
