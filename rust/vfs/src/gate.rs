@@ -19,7 +19,7 @@ pub(crate) fn new_image() {
 }
 
 /// The number of this image: 1 if the process began with an exec, not as a copy of another.
-pub(crate) fn image() -> u32 {
+pub fn image() -> u32 {
     IMAGE.load(Ordering::Relaxed)
 }
 
