@@ -1,6 +1,11 @@
 //! Hooks at function entries: the first instructions become a jump to the hook,
 //! and a trampoline does what they did. Only what is proven is moved: the
 //! function's extent must be known, and nobody may jump into the moved bytes.
+//!
+//! While other threads run, a set of hooks is installed or removed only if each
+//! entry begins with one instruction of a jump's length or more that lies in one aligned word
+//! (a `mov` of a constant at an aligned entry, say): they see the old instruction or
+//! the jump. One entry that is not so, and the whole set is refused.
 
 use crate::arch;
 use crate::area::StubArea;
@@ -219,6 +224,7 @@ unsafe fn write(writer: &Writer, edit: &Edit<'_>, threads: bool) -> Result<(), F
 mod tests {
     use super::*;
     use crate::fixture::in_child;
+    use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
     // Functions with known first instructions.
     core::arch::global_asm!(
@@ -267,6 +273,18 @@ mod tests {
         "jl 2b",
         "ret",
         "pil_test_end",
+        "pil_test_function pil_test_one",
+        "mov $7, %eax",
+        "add %edi, %eax",
+        "ret",
+        "pil_test_end",
+        "pil_test_function pil_test_unknown",
+        ".byte 0x06, 0x06, 0x06, 0x06, 0x06, 0x06",
+        "ret",
+        "pil_test_end",
+        "pil_test_function pil_test_tiny",
+        "lea 1(%rdi), %eax",
+        "pil_test_end",
         "pil_test_function pil_test_call",
         "call pil_test_plain",
         "ret",
@@ -286,6 +304,9 @@ mod tests {
         fn pil_test_short(n: i32) -> i32;
         fn pil_test_branch(n: i32) -> i32;
         fn pil_test_back(n: i32) -> i32;
+        fn pil_test_one(n: i32) -> i32;
+        fn pil_test_unknown(n: i32) -> i32;
+        fn pil_test_tiny(n: i32) -> i32;
         fn pil_test_call(n: i32) -> i32;
     }
 
@@ -303,18 +324,28 @@ mod tests {
         std::hint::black_box(function)(n)
     }
 
+    /// The function's first bytes, and those of its neighbours.
+    fn bytes(address: usize) -> [u8; 64] {
+        let mut bytes = [0; 64];
+        text::read(address - 16, &mut bytes);
+        bytes
+    }
+
     fn prepared(function: unsafe extern "C" fn(i32) -> i32, way: Way) -> bool {
         let target = address(function);
         let plain = call(target, 5);
+        let before = bytes(target);
         let mut hooks = Hooks::new(None, way);
         let original = hooks.prepare(target, hook as *const () as usize).unwrap();
         assert_eq!((call(target, 5), call(original, 5)), (plain, plain));
         hooks.install().unwrap();
         assert_eq!((call(target, 5), call(original, 5)), (-5, plain));
+        assert_ne!(bytes(target), before);
         assert_eq!(hooks.install(), Err(Refusal::Installed));
         assert_eq!(hooks.prepare(target, 0), Err(Refusal::Installed));
         hooks.uninstall().unwrap();
         assert_eq!((call(target, 5), call(original, 5)), (plain, plain));
+        assert_eq!(bytes(target), before);
         assert_eq!(hooks.uninstall(), Err(Refusal::NotInstalled));
         true
     }
@@ -338,11 +369,20 @@ mod tests {
         assert_eq!(refusal(pil_test_branch), Refusal::Branch);
         assert_eq!(refusal(pil_test_call), Refusal::Branch);
         assert_eq!(refusal(pil_test_back), Refusal::JumpsBack);
+        assert_eq!(refusal(pil_test_unknown), Refusal::Undecodable);
+        assert_eq!(refusal(pil_test_tiny), Refusal::TooShort);
         assert_eq!(
             hooks.prepare(address(pil_test_plain) + 1, 0),
             Err(Refusal::NotAFunction)
         );
         assert_eq!(hooks.prepare(1, 0), Err(Refusal::NotAFunction));
+    }
+
+    /// What stands where a jump goes.
+    fn jump_at(address: usize) -> [u8; arch::JUMP] {
+        let mut bytes = [0; arch::JUMP];
+        text::read(address, &mut bytes);
+        bytes
     }
 
     #[test]
@@ -353,8 +393,7 @@ mod tests {
             let to = hook as *const () as usize;
             hooks.prepare(address(pil_test_tracked), to).unwrap();
             hooks.prepare(target, to).unwrap();
-            let mut bytes = [0; 5];
-            text::read(target, &mut bytes);
+            let bytes = jump_at(target);
             let writer = Writer::open(Way::Any, (target, 1)).ok().unwrap();
             // SAFETY: nobody calls it now.
             unsafe { writer.write(target, &[0xcc]) }.unwrap();
@@ -362,8 +401,93 @@ mod tests {
             assert_eq!(call(address(pil_test_tracked), 2), 6);
             // SAFETY: as above.
             unsafe { writer.write(target, &bytes) }.unwrap();
-            hooks.install().is_ok() && call(address(pil_test_tracked), 2) == -2
+            hooks.install().unwrap();
+            let ours = jump_at(target);
+            // SAFETY: as above.
+            unsafe { writer.write(target, &[0xcc]) }.unwrap();
+            assert_eq!(hooks.uninstall(), Err(Refusal::Write(Failure::Changed)));
+            assert!(hooks.installed() && call(address(pil_test_tracked), 2) == -2);
+            assert!(text::holds(target, &[0xcc]));
+            // SAFETY: as above.
+            unsafe { writer.write(target, &ours) }.unwrap();
+            hooks.uninstall().is_ok() && text::holds(target, &bytes)
         });
+    }
+
+    #[test]
+    fn threads_see_the_function_or_the_hook() {
+        in_child(|| {
+            let target = address(pil_test_one);
+            let before = bytes(target);
+            let mut hooks = Hooks::default();
+            let original = hooks.prepare(target, hook as *const () as usize).unwrap();
+            let done = AtomicBool::new(false);
+            let seen: [AtomicU64; 2] = Default::default();
+            std::thread::scope(|scope| {
+                for n in 1..=8 {
+                    let (done, seen) = (&done, &seen);
+                    scope.spawn(move || {
+                        while !done.load(Relaxed) {
+                            let answer = call(target, n);
+                            assert!(answer == 7 + n || answer == -n, "{n}: {answer}");
+                            assert_eq!(call(original, n), 7 + n);
+                            seen[usize::from(answer < 0)].fetch_add(1, Relaxed);
+                        }
+                    });
+                }
+                let _stop = Stop(&done);
+                let enough = || seen.iter().all(|seen| seen.load(Relaxed) > 1000);
+                let mut rounds = 0;
+                while rounds < 60 || !enough() {
+                    hooks.install().unwrap();
+                    std::thread::yield_now();
+                    hooks.uninstall().unwrap();
+                    std::thread::yield_now();
+                    rounds += 1;
+                }
+            });
+            bytes(target) == before
+        });
+    }
+
+    #[test]
+    fn with_threads_one_long_prologue_refuses_all() {
+        in_child(|| {
+            let functions = [address(pil_test_one), address(pil_test_plain)];
+            let before = functions.map(bytes);
+            let mut hooks = Hooks::default();
+            for function in functions {
+                hooks.prepare(function, hook as *const () as usize).unwrap();
+            }
+            with_a_thread(|| assert_eq!(hooks.install(), Err(Refusal::Threads)));
+            assert_eq!(functions.map(bytes), before);
+            hooks.install().unwrap();
+            with_a_thread(|| assert_eq!(hooks.uninstall(), Err(Refusal::Threads)));
+            assert_eq!(functions.map(|function| call(function, 3)), [-3, -3]);
+            hooks.uninstall().unwrap();
+            functions.map(bytes) == before
+        });
+    }
+
+    /// Ends the threads however a scope is left.
+    struct Stop<'a>(&'a AtomicBool);
+
+    impl Drop for Stop<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Relaxed);
+        }
+    }
+
+    /// A joined thread may still stand in the task directory for a moment.
+    fn with_a_thread(work: impl FnOnce()) {
+        let (stop, wait) = std::sync::mpsc::channel::<()>();
+        let thread = std::thread::spawn(move || wait.recv().ok());
+        work();
+        drop(stop);
+        thread.join().unwrap();
+        while kernel::threads() != Some(1) {
+            std::thread::yield_now();
+        }
     }
 
     #[test]

@@ -473,9 +473,10 @@ mod tests {
             let stop = std::sync::atomic::AtomicBool::new(false);
             let rounds = std::sync::atomic::AtomicU64::new(0);
             let sites = all_sites();
+            let before: Vec<_> = sites.iter().map(|s| s.window().to_vec()).collect();
             let (mut area, gate) = area_and_gate(pil_test_resume_gate);
             std::thread::scope(|scope| {
-                for n in 0..3 {
+                for n in 0..8 {
                     let (dir, stop, rounds) = (dir.to_str().unwrap(), &stop, &rounds);
                     scope.spawn(move || {
                         while !stop.load(std::sync::atomic::Ordering::Relaxed) {
@@ -498,7 +499,9 @@ mod tests {
                 stop.store(true, std::sync::atomic::Ordering::Relaxed);
             });
             std::fs::remove_dir_all(dir.to_str().unwrap()).unwrap();
-            rounds.into_inner() > 100
+            let mut windows = sites.iter().zip(&before);
+            let restored = windows.all(|(site, bytes)| text::holds(site.addr, bytes));
+            restored && count() > 0 && rounds.into_inner() > 100
         });
     }
 
