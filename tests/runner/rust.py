@@ -12,17 +12,16 @@ TOTAL = re.compile(r"^test result: ", re.M)
 STATUS = {"ok": base.PASS, "FAILED": base.FAIL}
 
 
-def _environment():
+def environment():
     target = os.environ.get("CARGO_TARGET_DIR", os.path.join(base.BUILD, "cargo"))
     return dict(os.environ, PATH=prepare.search_path(), CARGO_TARGET_DIR=target)
 
 
-def build():
-    """(crate, executable, directory) of every test binary, or an error text."""
-    command = ["cargo", "test", "--locked", "--workspace", "--no-run", "--message-format=json"]
-    done = subprocess.run(
-        command, cwd=os.path.join(base.ROOT, "rust"), env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False
-    )
+def build(*choice, **variables):
+    """(crate, executable, directory) of every test binary of the packages chosen, or an error text."""
+    command = ["cargo", "test", "--locked", *(choice or ["--workspace"]), "--no-run", "--message-format=json"]
+    env = dict(environment(), **variables)
+    done = subprocess.run(command, cwd=os.path.join(base.ROOT, "rust"), env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
     if done.returncode != 0:
         errors = [json.loads(line)["message"]["rendered"] for line in done.stdout.splitlines() if b'"level":"error"' in line]
         return [], "".join(errors)[-4000:] or done.stderr.decode(errors="replace")[-4000:]
@@ -51,14 +50,14 @@ def tests(context):
             yield base.Test("rust", f"{who.name}/{crate}", run)
 
 
-def run_binary(test, context, crate, binary, directory, who):
-    """One result for every #[test]."""
+def run_binary(test, context, crate, binary, directory, who, words=(), **variables):
+    """One result for every #[test] that `words` choose."""
     scratch = context.scratch.directory(who)
     binary, directory = closed.runnable(binary, directory, who, scratch)
     long = {"PIL4DFS_TEST_LONG": "1"} if context.args.long else {}
-    env = base.clean_env(**long, TMPDIR=scratch, CARGO_MANIFEST_DIR=directory, RUST_BACKTRACE="1", HOME=scratch)
+    env = base.clean_env(**long, TMPDIR=scratch, CARGO_MANIFEST_DIR=directory, RUST_BACKTRACE="1", HOME=scratch, **variables)
     threads = ["--test-threads", "2"]
-    outcome = base.run([binary, *threads], who, env, directory, timeout=600)
+    outcome = base.run([binary, *threads, *words], who, env, directory, timeout=600)
     text = outcome.out.decode(errors="replace")
     results, failures = [], text.split("\nfailures:\n", 1)[-1] if "\nfailures:\n" in text else ""
     for line in text.splitlines():
@@ -66,7 +65,7 @@ def run_binary(test, context, crate, binary, directory, who):
         if match:
             status = STATUS.get(match[2], base.SKIP)
             detail = _part(failures, match[1]) if status == base.FAIL else match[2]
-            results.append(base.Result("rust", f"{who.name}/{crate}::{match[1]}", status, detail))
+            results.append(base.Result(test.suite, f"{who.name}/{crate}::{match[1]}", status, detail))
     failed = any(result.status == base.FAIL for result in results)
     if outcome.status != 0 and not failed:
         results.append(test.failed(outcome.says()))

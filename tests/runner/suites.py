@@ -13,6 +13,7 @@ from . import (
     cli,
     conform,
     dfuse,
+    engine,
     entry,
     fault,
     history,
@@ -53,6 +54,7 @@ def program_names():
 ALL = [
     Suite("lint", lint.tests, needs_build=False),
     Suite("rust", rust.tests, needs_build=False),
+    Suite("engine", engine.tests),
     Suite("entry", entry.tests),
     Suite("surface", surface.tests, needs_build=False, needs_programs=True),
     Suite("conform-native", conform.native, needs_build=False, needs_programs=True),

@@ -2,6 +2,15 @@
 //! installed libfunchook (feature `system`). Same functions, same numbers, so
 //! that callers need not know which; our own C symbols begin with `pil_`.
 //! A handle belongs to one thread at a time.
+//!
+//! The intercepting library hooks no function entries: its call sites are
+//! [`crate::patch`]'s, whichever engine is chosen. This interface is for
+//! programs and crates that use funchook-sys themselves.
+//!
+//! With other threads running the built-in engine changes an entry only where
+//! one aligned eight-byte store over one instruction does it; otherwise `install` and
+//! `uninstall` answer [`INTERNAL_ERROR`] and change nothing. libfunchook does not
+//! look for threads: there the caller has to be alone.
 
 use core::ffi::{c_char, c_int, c_void, CStr};
 
@@ -291,9 +300,19 @@ impl Drop for Handle {
 mod tests {
     use super::*;
     use crate::fixture::in_child;
+    use crate::text;
 
     extern "C" fn hook(_: *const c_char) -> c_int {
         42
+    }
+
+    fn target() -> usize {
+        libc::rmdir as *const () as usize
+    }
+
+    fn prepare(handle: &mut Handle) -> Result<usize, c_int> {
+        // SAFETY: the hook has rmdir's type.
+        unsafe { handle.prepare(target(), hook as *const () as usize) }
     }
 
     fn seen() -> bool {
@@ -301,32 +320,106 @@ mod tests {
         unsafe { libc::rmdir(c"/nonexistent".as_ptr()) == 42 }
     }
 
+    /// The first bytes of rmdir, more than any engine moves.
+    fn entry() -> [u8; 32] {
+        let mut bytes = [0; 32];
+        text::read(target(), &mut bytes);
+        bytes
+    }
+
     #[test]
     fn hooks_a_function_of_libc_and_lets_it_go() {
         in_child(|| {
+            let before = entry();
             let mut handle = Handle::new().unwrap();
-            let target = libc::rmdir as *const () as usize;
-            // SAFETY: the hook has rmdir's type.
-            let original = unsafe { handle.prepare(target, hook as *const () as usize) }.unwrap();
-            assert!(original != target && !seen());
+            let original = prepare(&mut handle).unwrap();
+            assert!(original != target() && !seen());
             handle.install().unwrap();
-            assert!(seen());
+            assert!(seen() && entry() != before);
             assert_eq!(handle.install(), Err(ALREADY_INSTALLED));
             assert!(!handle.message().is_empty());
+            assert_eq!(prepare(&mut handle), Err(ALREADY_INSTALLED));
             handle.uninstall().unwrap();
             assert!(!seen() && handle.message().is_empty());
+            assert_eq!(entry(), before);
             assert_eq!(handle.uninstall(), Err(NOT_INSTALLED));
             handle.install().unwrap();
             drop(handle);
-            !seen()
+            !seen() && entry() == before
         });
     }
 
+    #[test]
+    fn the_original_stays_callable() {
+        in_child(|| {
+            let mut handle = Handle::new().unwrap();
+            let original = prepare(&mut handle).unwrap();
+            // SAFETY: what prepare answers does what rmdir does.
+            let original: extern "C" fn(*const c_char) -> c_int =
+                unsafe { core::mem::transmute(original) };
+            handle.install().unwrap();
+            let failed = original(c"/nonexistent".as_ptr()) == -1;
+            let errno = std::io::Error::last_os_error().raw_os_error();
+            failed && errno == Some(libc::ENOENT) && seen()
+        });
+    }
+
+    #[test]
+    fn what_is_installed_is_not_destroyed() {
+        in_child(|| {
+            let mut handle = Handle::new().unwrap();
+            prepare(&mut handle).unwrap();
+            handle.install().unwrap();
+            // SAFETY: the handle is live, and stays so when this fails.
+            assert_eq!(unsafe { funchook_destroy(handle.0) }, ALREADY_INSTALLED);
+            seen()
+        });
+    }
+
+    #[test]
+    fn calls_are_written_to_the_debug_file() {
+        in_child(|| {
+            let dir = crate::fixture::temporary().into_string().unwrap();
+            let path = std::ffi::CString::new(format!("{dir}/debug")).unwrap();
+            // SAFETY: a C string, then null.
+            unsafe {
+                assert_eq!(funchook_set_debug_file(path.as_ptr()), SUCCESS);
+                let mut handle = Handle::new().unwrap();
+                prepare(&mut handle).unwrap();
+                funchook_set_debug_file(core::ptr::null());
+            }
+            let said = std::fs::read(path.to_str().unwrap()).unwrap();
+            std::fs::remove_dir_all(dir).unwrap();
+            !said.is_empty()
+        });
+    }
+
+    // libfunchook believes that what it is given is a function.
+    #[cfg(not(feature = "system"))]
     #[test]
     fn refuses_what_is_no_function() {
         let mut handle = Handle::new().unwrap();
         // SAFETY: refused before it is touched.
         assert_eq!(unsafe { handle.prepare(8, 8) }, Err(DISASSEMBLY));
         assert!(handle.message().to_str().unwrap().contains("prepare"));
+    }
+
+    // Otherwise the other tests would only prove the engine built in.
+    #[cfg(feature = "system")]
+    #[test]
+    fn the_functions_are_those_of_the_shared_library() {
+        // SAFETY: dladdr fills in what it is given, of an address of this process.
+        let info = unsafe {
+            let mut info: libc::Dl_info = core::mem::zeroed();
+            assert_ne!(
+                libc::dladdr(funchook_prepare as *const c_void, &raw mut info),
+                0
+            );
+            CStr::from_ptr(info.dli_fname)
+        };
+        assert!(
+            info.to_str().unwrap().contains("libfunchook.so"),
+            "{info:?}"
+        );
     }
 }
