@@ -223,7 +223,7 @@ unsafe fn write(writer: &Writer, edit: &Edit<'_>, threads: bool) -> Result<(), F
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests {
     use super::*;
-    use crate::fixture::in_child;
+    use crate::fixture::{close_every_door, in_child};
     use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
     // Functions with known first instructions.
@@ -466,6 +466,33 @@ mod tests {
             assert_eq!(functions.map(|function| call(function, 3)), [-3, -3]);
             hooks.uninstall().unwrap();
             functions.map(bytes) == before
+        });
+    }
+
+    #[test]
+    fn text_that_cannot_be_written_stays() {
+        in_child(|| {
+            let target = address(pil_test_one);
+            let before = bytes(target);
+            let closed = Err(Refusal::Write(Failure::Kernel(libc::EMFILE)));
+            let to = hook as *const () as usize;
+            let mut hooks = Hooks::new(None, Way::Memory);
+            hooks.prepare(target, to).unwrap();
+            let mut other = Hooks::default();
+            other.prepare(target, to).unwrap();
+            close_every_door();
+            assert_eq!(hooks.install(), closed);
+            assert!(!hooks.installed() && bytes(target) == before);
+            // The other way changes whole pages: only for a process of one thread.
+            with_a_thread(|| {
+                let refused = Err(Refusal::Write(Failure::Kernel(libc::EINVAL)));
+                assert_eq!(other.install(), refused);
+            });
+            assert_eq!(bytes(target), before);
+            other.install().unwrap();
+            assert_eq!(call(target, 3), -3);
+            other.uninstall().unwrap();
+            bytes(target) == before
         });
     }
 

@@ -506,6 +506,26 @@ mod tests {
     }
 
     #[test]
+    fn text_that_cannot_be_written_stays() {
+        in_child(|| {
+            let sites = all_sites();
+            let (mut area, gate) = area_and_gate(pil_test_resume_gate);
+            let mut patcher = Patcher::new(Options {
+                way: Way::Memory,
+                ..everything()
+            });
+            close_every_door();
+            // SAFETY: the gate honours the contract.
+            let report = unsafe { patcher.install(&sites, &mut area, gate) };
+            let closed = Reason::Write(Failure::Kernel(libc::EMFILE));
+            assert!(report.refused.iter().all(|(_, why)| *why == closed));
+            assert_eq!((report.patched, patcher.patched()), (0, 0));
+            assert_eq!(report.refused.len(), sites.len());
+            sites.iter().all(|s| text::holds(s.addr, s.window()))
+        });
+    }
+
+    #[test]
     fn a_full_area_and_a_far_gate_are_refused() {
         in_child(|| {
             let sites = all_sites();
