@@ -1,0 +1,421 @@
+//! The table of mounts (Linux: the mount tree): made at start from the environment's mounts and the kernel's
+//! table, brought up to date by calls below a mount, and asked by every path that may be ours.
+use super::kernel_names::real_path;
+use super::{system, Mount, MountConfig};
+use crate::dcache::now_ms;
+use crate::discover::{self, Seen, Watch};
+use crate::filter::{pil_filter, Prefix};
+use crate::gate::Guarded;
+use crate::inherit;
+use std::ffi::CString;
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+
+/// How often the kernel's table is looked at again, at most.
+const LOOK_MS: u64 = 1_000;
+
+/// The mounts of the process. The list is replaced as a whole and only grows: a mount that is gone
+/// stays in it, marked.
+pub struct MountTable {
+    list: AtomicPtr<Vec<&'static Mount>>,
+    /// `None`: the kernel's table was none of our business at the start, and stays so.
+    watch: Option<Guarded<Watch>>,
+    looked: AtomicU64,
+}
+
+impl MountTable {
+    /// Makes the table and publishes its prefixes to the entry layer's filter.
+    pub fn from_config(config: &MountConfig<'_>) -> MountTable {
+        system(); // before the program changes its environment
+        let mut mounts: Vec<Mount> = Vec::new();
+        for m in &config.explicit {
+            if let Some(point) = clean(m.point.as_bytes()) {
+                let names = Some((m.pool.clone(), m.container.clone()));
+                mounts.retain(|have| have.point != point);
+                mounts.push(Mount::new(point, 0, false, names));
+            }
+        }
+        for seen in discover::seen(config.mountinfo) {
+            let Some(point) = clean(&seen.point) else {
+                continue;
+            };
+            match mounts.iter_mut().find(|m| m.point == point) {
+                Some(m) if seen.kernel => m.kernel |= m.names.is_none(),
+                Some(m) => {
+                    (m.dev, m.served_by_dfuse, m.read_only) = (seen.dev, true, seen.read_only);
+                }
+                None => mounts.push(Mount::seen(&seen, point)),
+            }
+        }
+        for (i, m) in mounts.iter_mut().enumerate() {
+            if m.dev == 0 {
+                m.dev = libc::makedev(0, 0xDA05 + i as u32);
+            }
+        }
+        let table = MountTable {
+            list: AtomicPtr::new(Box::into_raw(Box::default())),
+            watch: (!config.mountinfo.is_empty()).then(Guarded::default),
+            looked: AtomicU64::new(now_ms()),
+        };
+        table.add(mounts);
+        table
+    }
+
+    fn list(&self) -> &'static [&'static Mount] {
+        // SAFETY: a leaked box, never changed once it is here.
+        unsafe { &*self.list.load(Ordering::Acquire) }
+    }
+
+    /// Puts a longer list in the list's place. One caller at a time.
+    fn add(&self, new: Vec<Mount>) {
+        let leaked = Vec::leak(new).iter();
+        let list: Vec<&'static Mount> = self.iter().chain(leaked).collect();
+        for m in &list {
+            let inner = |p: &&Mount| !p.is_gone() && below(p.point.as_bytes(), m.point.as_bytes());
+            m.covered.store(list.iter().any(inner), Ordering::Relaxed);
+        }
+        let list = Box::leak(Box::new(list));
+        self.list.store(list, Ordering::Release);
+        publish(list);
+    }
+
+    /// Looks whether dfuse mounts came or went, at most once in [`LOOK_MS`]: for calls that are
+    /// ours, before they find their mount. `now` is [`now_ms`]'s.
+    #[inline]
+    pub(crate) fn look_again(&self, now: u64) {
+        if now.wrapping_sub(self.looked.load(Ordering::Relaxed)) >= LOOK_MS {
+            self.look(now);
+        }
+    }
+
+    #[cold]
+    fn look(&self, now: u64) {
+        self.looked.store(now, Ordering::Relaxed);
+        let Some(watch) = &self.watch else { return };
+        let Some(mut watch) = watch.try_lock() else {
+            return;
+        };
+        if inherit::in_shared_child() {
+            return;
+        }
+        if let Some(text) = watch.changed() {
+            self.update(&discover::seen(&text));
+        }
+    }
+
+    /// The name space is another from now on: everything is looked at anew.
+    pub(crate) fn other_name_space(&self) {
+        if let Some(watch) = &self.watch {
+            watch.lock().forget();
+            self.looked.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Marks what is not there any more and adds what is new.
+    fn update(&self, seen: &[Seen]) {
+        let is = |m: &Mount, s: &Seen| {
+            m.dev == s.dev && m.kernel == s.kernel && m.point.as_bytes() == s.point
+        };
+        for m in self.iter().filter(|m| m.names.is_none() && !m.is_gone()) {
+            if !seen.iter().any(|s| is(m, s)) {
+                m.gone.store(true, Ordering::Relaxed);
+                m.given_up.store(true, Ordering::Relaxed);
+            }
+        }
+        let known = |s: &Seen| {
+            let named = |m: &Mount| m.names.is_some() && m.point.as_bytes() == s.point;
+            self.iter().any(|m| !m.is_gone() && (is(m, s) || named(m)))
+        };
+        let new = seen.iter().filter(|s| !known(s));
+        let new = new.filter_map(|s| Some(Mount::seen(s, clean(&s.point)?)));
+        self.add(new.collect());
+    }
+
+    /// All mounts.
+    pub fn iter(&self) -> impl Iterator<Item = &'static Mount> {
+        self.list().iter().copied()
+    }
+
+    /// True without any mount.
+    pub fn is_empty(&self) -> bool {
+        self.list().is_empty()
+    }
+
+    /// Paths do not mean what they meant (chroot(2), setns(2)): nothing new is ours. What is open
+    /// stays.
+    pub fn switch_off(&self) {
+        log::warn!(
+            "the root or a name space was changed: paths below mounts are left to the kernel"
+        );
+        for mount in self.iter() {
+            mount.given_up.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// The mount with this device number.
+    pub fn by_dev(&self, dev: u64) -> Option<&'static Mount> {
+        self.iter().find(|m| m.dev == dev && !m.kernel)
+    }
+
+    /// The mount whose point is exactly this path.
+    pub fn at(&self, point: &[u8]) -> Option<&'static Mount> {
+        self.iter()
+            .find(|m| m.point.as_bytes() == point && m.serves())
+    }
+
+    /// True if the kernel's part of the tree begins at exactly this path, in the middle of ours.
+    pub(crate) fn is_kernels(&self, point: &[u8]) -> bool {
+        let mut here = self
+            .iter()
+            .filter(|m| m.point.as_bytes() == point && !m.is_gone());
+        here.next().is_some_and(|first| !first.serves()) && self.at(point).is_none()
+    }
+
+    /// The mount an absolute path leads into by its text, and where the rest of the path begins.
+    /// `..` before the mount point is verified with the kernel.
+    pub fn locate(&self, path: &[u8]) -> Option<(&'static Mount, usize)> {
+        let mut best: Option<(&'static Mount, usize)> = None;
+        for m in self.iter().filter(|m| !m.is_gone()) {
+            if let Some(rest) = strip(path, m.point.as_bytes()) {
+                if best.is_none_or(|(b, _)| m.point.as_bytes().len() > b.point.as_bytes().len()) {
+                    best = Some((m, rest));
+                }
+            }
+        }
+        match best {
+            Some((mount, rest)) => mount.serves().then_some((mount, rest)),
+            None => self.locate_around(path),
+        }
+    }
+
+    /// [`MountTable::locate`] for paths with `..` in front of the mount point.
+    fn locate_around(&self, path: &[u8]) -> Option<(&'static Mount, usize)> {
+        if path.first() != Some(&b'/') || !path.windows(3).any(|w| w == b"/..") {
+            return None;
+        }
+        let (mut clean, mut turn) = (Vec::with_capacity(path.len()), None);
+        let mut hit: Option<(&'static Mount, usize)> = None;
+        for (start, end) in components(path) {
+            match &path[start..end] {
+                b"." => {}
+                b".." => {
+                    let up = clean.iter().rposition(|&b| b == b'/').unwrap_or(0);
+                    clean.truncate(up);
+                    turn = Some((end, clean.len()));
+                    hit = None;
+                }
+                name => {
+                    clean.push(b'/');
+                    clean.extend_from_slice(name);
+                    if let Some(m) = self.at(&clean) {
+                        hit = Some((m, end));
+                        if !m.is_covered() {
+                            break;
+                        }
+                    }
+                }
+            }
+        }
+        let (mount, rest) = hit?;
+        let (turn_end, clean_len) = turn?;
+        let real = real_path(&path[..turn_end])?;
+        let expected: &[u8] = if clean_len == 0 {
+            b"/"
+        } else {
+            &clean[..clean_len]
+        };
+        (real == expected).then_some((mount, rest))
+    }
+
+    /// True if a mount lies below the directory `path` (absolute, clean): a relative path from
+    /// there may lead into it.
+    pub fn below(&self, path: &[u8]) -> bool {
+        self.iter()
+            .any(|m| m.serves() && below(m.point.as_bytes(), path))
+    }
+}
+
+/// The (start, end) of each component.
+pub(crate) fn components(path: &[u8]) -> impl Iterator<Item = (usize, usize)> + '_ {
+    let mut pos = 0;
+    std::iter::from_fn(move || {
+        while path.get(pos) == Some(&b'/') {
+            pos += 1;
+        }
+        let start = pos;
+        while pos < path.len() && path[pos] != b'/' {
+            pos += 1;
+        }
+        (start < pos).then_some((start, pos))
+    })
+}
+
+/// Is `path` a proper descendant of `dir`? Both clean and absolute.
+fn below(path: &[u8], dir: &[u8]) -> bool {
+    if dir == b"/" {
+        return path.len() > 1;
+    }
+    path.strip_prefix(dir)
+        .is_some_and(|rest| rest.first() == Some(&b'/'))
+}
+
+/// Where the rest of `path` begins after `point`; `None` if it does not start with it, or has ".." in front.
+fn strip(path: &[u8], point: &[u8]) -> Option<usize> {
+    let (mut i, mut j) = (0, 0);
+    // the common case: the very bytes
+    if path.starts_with(point) && matches!(path.get(point.len()), None | Some(b'/')) {
+        return Some(point.len());
+    }
+    while j < point.len() {
+        if path.get(i) != Some(&b'/') {
+            return None;
+        }
+        loop {
+            while path.get(i) == Some(&b'/') {
+                i += 1;
+            }
+            if path.get(i) == Some(&b'.') && matches!(path.get(i + 1), None | Some(b'/')) {
+                i += 1;
+            } else {
+                break;
+            }
+        }
+        j += 1;
+        while j < point.len() && point[j] != b'/' {
+            if path.get(i) != Some(&point[j]) {
+                return None;
+            }
+            (i, j) = (i + 1, j + 1);
+        }
+        if !matches!(path.get(i), None | Some(b'/')) {
+            return None;
+        }
+    }
+    Some(i)
+}
+
+/// An absolute path without doubled, single-dot or trailing parts; `None` for "/" and what has
+/// "..": no mount can be there.
+fn clean(path: &[u8]) -> Option<CString> {
+    if path.first() != Some(&b'/') {
+        return None;
+    }
+    let mut out = Vec::with_capacity(path.len());
+    for (start, end) in components(path) {
+        match &path[start..end] {
+            b"." => {}
+            b".." => return None,
+            name => {
+                out.push(b'/');
+                out.extend_from_slice(name);
+            }
+        }
+    }
+    (!out.is_empty()).then(|| CString::new(out).ok()).flatten()
+}
+
+/// Tells the filter; prefixes live for ever.
+fn publish(mounts: &[&'static Mount]) {
+    // In the list's order, so that a reader with an older length sees a beginning of it.
+    let prefixes: Vec<Prefix> = mounts
+        .iter()
+        .filter(|m| !m.kernel)
+        .map(|m| Prefix {
+            path: m.point.as_ptr().cast(),
+            len: m.point.as_bytes().len() as u32,
+        })
+        .collect();
+    let len = prefixes.len() as u32;
+    pil_filter
+        .mounts
+        .store(Vec::leak(prefixes).as_mut_ptr(), Ordering::Release);
+    pil_filter.nmounts.store(len, Ordering::Release);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ExplicitMount;
+    use super::*;
+    use std::ffi::CStr;
+
+    fn table(points: &[&CStr]) -> MountTable {
+        let explicit = points
+            .iter()
+            .map(|p| ExplicitMount {
+                point: (*p).into(),
+                pool: c"p".into(),
+                container: c"c".into(),
+            })
+            .collect();
+        MountTable::from_config(&MountConfig {
+            explicit,
+            mountinfo: b"",
+        })
+    }
+
+    fn located(t: &MountTable, path: &str) -> Option<(String, String)> {
+        let (m, rest) = t.locate(path.as_bytes())?;
+        Some((m.point.to_str().unwrap().into(), path[rest..].into()))
+    }
+
+    #[test]
+    fn the_longest_prefix_on_a_component_boundary_wins() {
+        let t = table(&[c"/dfs", c"/dfs/in/ner", c"/a b"]);
+        let hit = |p: &str, r: &str| Some((p.to_string(), r.to_string()));
+        assert_eq!(located(&t, "/dfs"), hit("/dfs", ""));
+        assert_eq!(located(&t, "/dfs/x"), hit("/dfs", "/x"));
+        assert_eq!(located(&t, "//dfs/./x/"), hit("/dfs", "/./x/"));
+        assert_eq!(located(&t, "/./dfs//x"), hit("/dfs", "//x"));
+        assert_eq!(located(&t, "/dfsx"), None);
+        assert_eq!(located(&t, "/df"), None);
+        assert_eq!(located(&t, "/dfs/in/ner/f"), hit("/dfs/in/ner", "/f"));
+        assert_eq!(located(&t, "/dfs/in//ner"), hit("/dfs/in/ner", ""));
+        assert_eq!(located(&t, "/a b/c"), hit("/a b", "/c"));
+        assert_eq!(located(&t, "dfs/x"), None);
+        assert_eq!(located(&t, "/"), None);
+        assert_eq!(located(&t, "/.dfs"), None);
+    }
+
+    #[test]
+    fn dots_before_the_mount_point_are_asked_of_the_kernel() {
+        let t = table(&[c"/dfs"]);
+        let hit = |p: &str, r: &str| Some((p.to_string(), r.to_string()));
+        assert_eq!(located(&t, "/tmp/../dfs/x"), hit("/dfs", "/x"));
+        assert_eq!(located(&t, "/../dfs/x"), hit("/dfs", "/x"));
+        assert_eq!(located(&t, "/no-such-dir/../dfs/x"), None);
+        // in the mount and out of it again: the walk's own business
+        assert_eq!(located(&t, "/dfs/../etc"), hit("/dfs", "/../etc"));
+        assert_eq!(located(&t, "/etc/../x"), None);
+    }
+
+    #[test]
+    fn dfuse_mounts_come_and_go() {
+        let line = |id: u32, parent: u32, dev: u32, point: &str, kind: &str| {
+            format!("{id} {parent} 0:{dev} / {point} rw - {kind} x rw\n")
+        };
+        let text = [line(40, 1, 55, "/one", "fuse.daos")].concat();
+        let t = MountTable::from_config(&MountConfig {
+            explicit: vec![],
+            mountinfo: text.as_bytes(),
+        });
+        let hit = |p: &str, r: &str| Some((p.to_string(), r.to_string()));
+        let m = t.at(b"/one").unwrap();
+        assert!(m.served_by_dfuse);
+        assert_eq!(m.dev, libc::makedev(0, 55));
+        let now = [
+            line(40, 1, 55, "/one", "fuse.daos"),
+            line(41, 1, 56, "/two", "fuse.daos"),
+            line(42, 40, 57, "/one/tmp", "tmpfs"),
+        ];
+        t.update(&discover::seen(now.concat().as_bytes()));
+        assert_eq!(located(&t, "/two/x"), hit("/two", "/x"));
+        assert_eq!(located(&t, "/one/tmpx"), hit("/one", "/tmpx"));
+        assert_eq!(located(&t, "/one/tmp/x"), None);
+        assert!(t.is_kernels(b"/one/tmp") && m.is_covered());
+        let later = [line(43, 1, 58, "/one", "fuse.daos")];
+        t.update(&discover::seen(later.concat().as_bytes()));
+        assert_eq!(located(&t, "/two/x"), None);
+        assert_eq!(t.locate(b"/one/tmp").unwrap().0.dev, libc::makedev(0, 58));
+        assert!(!t.is_kernels(b"/one/tmp"));
+        assert_eq!(t.iter().count(), 4);
+    }
+}
