@@ -399,12 +399,22 @@ fn insert(shared: &'static Shared, key: u64, token: u32) -> u32 {
     UNLISTED
 }
 
-/// What stays true of an object: its entries say it to those that come later.
+/// What stays true of an object: its entries say it to those that come later. Not those of the dead:
+/// the number may by now be that of another object, in a container made anew.
 fn said(shared: &'static Shared, key: u64) -> u64 {
-    window(shared, key)
-        .filter(|e| e.key.load(Ordering::Acquire) == key)
-        .fold(0, |all, e| all | e.state.load(Ordering::Acquire))
-        & GONE
+    let me = TOKEN.load(Ordering::Acquire);
+    let mut all = 0;
+    for e in window(shared, key) {
+        let state = e.state.load(Ordering::Acquire);
+        if e.key.load(Ordering::Acquire) != key || state & GONE == 0 {
+            continue;
+        }
+        match state as u32 {
+            token if token == me || lives(token) => all |= GONE,
+            _ => reclaim(e, state),
+        }
+    }
+    all
 }
 
 fn free(shared: &'static Shared, at: u32, token: u32) -> u64 {
@@ -497,6 +507,22 @@ mod tests {
         drop(dead);
         assert!(!is_held(key, false));
         assert!(news_of(key) == 0);
+    }
+
+    #[test]
+    fn what_a_killed_process_was_told_is_forgotten() {
+        ready();
+        let key = key(7, ObjectId { lo: 5, hi: 6 });
+        let shared = shared().expect("a run-time directory");
+        let dead = Holder::new().unwrap();
+        insert(shared, key, dead.token);
+        tell(key, GONE);
+        assert_eq!(news_of(key), GONE);
+        drop(dead);
+        let late = Hold::default();
+        late.take(key);
+        assert_eq!(late.news(), 0, "the number is another object's by now");
+        late.release();
     }
 
     #[test]
