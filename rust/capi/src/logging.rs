@@ -1,9 +1,10 @@
-//! The `log` facade's sink: one raw write(2) to standard error for each line, prefixed `pil4dfs: `.
+//! The `log` facade's sink: one raw write(2) for each line, prefixed `pil4dfs: `, to standard error or a file.
 //!
 //! Descriptor 2 is written only while it still is the file it was at start: a daemon that closed it
 //! and opened something else under the number must not find our lines in there.
 use log::{LevelFilter, Log, Metadata, Record};
 use once_cell::sync::OnceCell;
+use std::ffi::CString;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use vfs::call;
@@ -13,19 +14,48 @@ struct Sink;
 static SINK: Sink = Sink;
 static STDERR_DEV: AtomicU64 = AtomicU64::new(0);
 static STDERR_INO: AtomicU64 = AtomicU64::new(0);
+/// The file of `LEVEL:FILE`.
+static FILE: OnceCell<CString> = OnceCell::new();
 static KEPT: OnceCell<Option<OwnFd>> = OnceCell::new();
 
-/// Starts logging at the level named (`error`, `warn`, `info`, `debug`, `trace`, `off`; anything else: `warn`).
-pub fn start(level: Option<&str>) {
-    let level = level
-        .and_then(|l| l.parse().ok())
-        .unwrap_or(LevelFilter::Warn);
+/// Starts logging as `LEVEL[:FILE]` says: from that level on (`error`, `warn`, `info`, `debug`, `trace`,
+/// `off`; anything else: `warn`), to standard error or appended to a file.
+pub fn start(wanted: Option<&str>) {
+    let (level, file) = parse(wanted.unwrap_or_default());
+    if let Some(file) = file {
+        let _ = FILE.set(file);
+    }
     if let Some((dev, ino)) = identity() {
         STDERR_DEV.store(dev, Ordering::Relaxed);
         STDERR_INO.store(ino, Ordering::Relaxed);
     }
     if log::set_logger(&SINK).is_ok() {
         log::set_max_level(level);
+    }
+}
+
+fn parse(wanted: &str) -> (LevelFilter, Option<CString>) {
+    let (level, file) = wanted.split_once(':').unwrap_or((wanted, ""));
+    let file = Some(file).filter(|file| !file.is_empty());
+    (
+        level.parse().unwrap_or(LevelFilter::Warn),
+        file.and_then(|file| CString::new(file).ok()),
+    )
+}
+
+/// Appends a line to the file; false if there is none, or it cannot be written. Lines are few, and a
+/// descriptor kept would be one more that the program must not see.
+fn append(line: &[u8]) -> bool {
+    let Some(file) = FILE.get() else { return false };
+    let flags = libc::O_WRONLY | libc::O_APPEND | libc::O_CREAT | libc::O_CLOEXEC | libc::O_NOCTTY;
+    // SAFETY: a string, and a line valid for its length.
+    unsafe {
+        let Ok(fd) = call!(SYS_openat, libc::AT_FDCWD, file.as_ptr(), flags, 0o644) else {
+            return false;
+        };
+        let written = call!(SYS_write, fd, line.as_ptr(), line.len());
+        let _ = call!(SYS_close, fd);
+        written.is_ok()
     }
 }
 
@@ -102,8 +132,29 @@ impl Log for Sink {
         };
         let _ = write!(line, "pil4dfs: {}", record.args());
         line.bytes[line.len] = b'\n';
-        stderr(&line.bytes[..=line.len]);
+        let line = &line.bytes[..=line.len];
+        if !append(line) {
+            stderr(line);
+        }
     }
 
     fn flush(&self) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_and_a_file() {
+        let file = |name: &str| CString::new(name).ok();
+        assert_eq!(parse(""), (LevelFilter::Warn, None));
+        assert_eq!(parse("debug"), (LevelFilter::Debug, None));
+        assert_eq!(
+            parse("info:/tmp/a:b"),
+            (LevelFilter::Info, file("/tmp/a:b"))
+        );
+        assert_eq!(parse("loud:x"), (LevelFilter::Warn, file("x")));
+        assert_eq!(parse("error:"), (LevelFilter::Error, None));
+    }
 }
