@@ -100,11 +100,15 @@ def keep(calls, dropped):
     kept, failed = [], False
     for call in calls:
         name = call.split(" ", 1)[0]
+        if name in RACY or (failed and name in LOOK):
+            continue
+        into = bool(LOOKED_INTO.search(call))
         # A process that is killed may or may not have reached the call it was to wait in.
         killed = call.endswith("= ?") and not name.startswith("exit")
-        if name in RACY | dropped or (failed and name in LOOK) or "ERESTART" in call or killed:
+        if name in dropped or "ERESTART" in call or killed:
+            failed = failed or into
             continue
-        failed = bool(LOOKED_INTO.search(call))
+        failed = into
         kept.append(call)
     return kept
 
