@@ -31,6 +31,8 @@ pub fn process_numbered(
 ) -> &'static Process {
     static READY: OnceLock<&'static Process> = OnceLock::new();
     READY.get_or_init(|| {
+        // First: the node tells containers apart by the store's name, and tests run beside each other.
+        pil4dfs_embedded::test_store();
         vfs::mount::set_loader(load);
         let explicit = mounts.iter().map(|(point, container)| ExplicitMount {
             point: (*point).into(),
