@@ -250,6 +250,10 @@ pub extern "C" fn pil_fork_child() {
 #[no_mangle]
 pub extern "C" fn pil_exit(_status: i32) {
     boundary((), || {
+        // A posix_spawn child that could not exec: what is there to report is its parent's.
+        if Process::get().is_some() && vfs::inherit::in_shared_child() {
+            return;
+        }
         // A fork child would read every patched page to say what its parent will.
         if vfs::gate::image() == 1 || REPORT.get() == Some(&true) {
             hook::census();

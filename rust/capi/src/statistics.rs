@@ -66,6 +66,8 @@ const ON: u8 = 3;
 
 /// The counters of this process; null until it has begun.
 static COUNTERS: AtomicPtr<Counters> = AtomicPtr::new(null_mut());
+/// The process that counts there; a raw clone's child is another.
+static COUNTING: AtomicU64 = AtomicU64::new(0);
 /// The file of this process, without its ending.
 static STEM: AtomicPtr<CString> = AtomicPtr::new(null_mut());
 /// What every file's first line says alike.
@@ -187,6 +189,10 @@ pub fn finish() {
     let (Some(about), Some(counters)) = (ABOUT.get(), begun()) else {
         return;
     };
+    // SAFETY: only asks.
+    if unsafe { call!(SYS_getpid) } != Ok(COUNTING.load(Ordering::Relaxed) as i64) {
+        return;
+    }
     // SAFETY: null or a leaked box.
     let Some(stem) = (unsafe { STEM.load(Ordering::Acquire).as_ref() }) else {
         return;
@@ -234,6 +240,7 @@ fn begin() -> Result<(), Errno> {
         return Err(Errno(libc::ENAMETOOLONG));
     }
     let map = map(&with_ending(&stem, ".live"), line.as_bytes())?;
+    COUNTING.store(pid as u64, Ordering::Relaxed);
     STEM.store(Box::into_raw(Box::new(stem)), Ordering::Release);
     COUNTERS.store(map, Ordering::Release);
     // SAFETY: a mapping that is never taken away.
