@@ -148,6 +148,31 @@ static void child_exchanges(void *arg)
 		       RENAME_EXCHANGE));
 }
 
+static void child_moves_much(void *arg)
+{
+	(void)arg;
+	MUST(rename(t_at("f"), t_at("g")));
+	MUST(mkdir(t_at("d"), 0755));
+	t_put(t_at("d/a"), "closed");
+	for (int i = 0; i < 300; i++)
+		MUST(rename(t_at(i % 2 ? "d/b" : "d/a"),
+			    t_at(i % 2 ? "d/a" : "d/b")));
+}
+
+/* What is open is found again also after many files that are not moved. */
+static void moved_long_ago(void)
+{
+	struct stat st;
+	int fd = MUST(open(t_at("f"), O_RDWR | O_CREAT, 0644));
+
+	CHECK_CHILD(child_moves_much, NULL);
+	CHECK_OK(fstat(fd, &st));
+	CHECK_EQ(st.st_nlink, 1);
+	CHECK_OK(fchmod(fd, 0600));
+	CHECK_EQ(t_mode(t_at("g")) & 0777, 0600);
+	CHECK_OK(close(fd));
+}
+
 static void exchanged_by_another(void)
 {
 	struct stat st;
@@ -170,4 +195,5 @@ static void exchanged_by_another(void)
 
 T_MAIN(CASE(source_is_open), CASE(target_is_open), CASE(both_are_open),
        CASE(editors_way), CASE(directory_on_the_way),
-       CASE(moved_and_moved_again), CASE(exchanged_by_another))
+       CASE(moved_and_moved_again), CASE(moved_long_ago),
+       CASE(exchanged_by_another))

@@ -15,7 +15,7 @@ use std::hash::Hasher;
 use std::sync::atomic::{fence, AtomicU32, AtomicU64, AtomicU8, Ordering};
 
 const BUCKETS: usize = 4096;
-const MOVES: usize = 64;
+const MOVES: usize = 256;
 const PATH: usize = 1000;
 
 /// The shared memory.
@@ -30,15 +30,28 @@ struct Board {
     moves: [Move; MOVES],
 }
 
-/// From where an object was moved to where.
+/// From where an object was moved to where, in its container.
 #[repr(C)]
 struct Move {
     /// Number of the record, from 1; 0 while it is being written.
     number: AtomicU64,
+    container: AtomicU64,
     lo: AtomicU64,
     hi: AtomicU64,
     from: Text,
     to: Text,
+}
+
+/// An object of the node: the hash of its mount, and its identity there. Two containers have objects
+/// of equal identity at equal paths.
+pub type Object = (u64, ObjectId);
+
+impl Move {
+    fn object(&self) -> Object {
+        let get = |word: &AtomicU64| word.load(Ordering::Relaxed);
+        let (lo, hi) = (get(&self.lo), get(&self.hi));
+        (get(&self.container), ObjectId { lo, hi })
+    }
 }
 
 /// A path.
@@ -72,7 +85,7 @@ pub fn start() {
 
 fn map() -> Option<&'static Board> {
     let size = size_of::<Board>();
-    let fd = rundir::open("names.2", libc::O_RDWR | libc::O_CREAT).ok()?;
+    let fd = rundir::open("names.3", libc::O_RDWR | libc::O_CREAT).ok()?;
     if fd.stat().ok()?.st_size < size as i64 {
         // allocated, not sparse: a full file system must not be a SIGBUS later
         fd.reserve_quietly(size as u64).ok()?;
@@ -138,8 +151,9 @@ pub fn moves() -> u64 {
     board().map_or(0, |b| b.moved.load(Ordering::Acquire))
 }
 
-/// Records that what was at `from` now is at `to`. Paths too long for a record are counted only.
-pub fn moved(oid: ObjectId, from: &[u8], to: &[u8]) {
+/// Records that what was at `from` now is at `to`, both below the mount point. Paths too long for a
+/// record are counted only.
+pub fn moved(object: Object, from: &[u8], to: &[u8]) {
     let Some(b) = board() else { return };
     let number = b.moved.fetch_add(1, Ordering::AcqRel) + 1;
     if from.len() > PATH || to.len() > PATH {
@@ -148,22 +162,20 @@ pub fn moved(oid: ObjectId, from: &[u8], to: &[u8]) {
     let record = &b.moves[number as usize % MOVES];
     record.number.store(0, Ordering::Relaxed);
     fence(Ordering::Release);
-    record.lo.store(oid.lo, Ordering::Relaxed);
-    record.hi.store(oid.hi, Ordering::Relaxed);
+    record.container.store(object.0, Ordering::Relaxed);
+    record.lo.store(object.1.lo, Ordering::Relaxed);
+    record.hi.store(object.1.hi, Ordering::Relaxed);
     record.from.put(from);
     record.to.put(to);
     record.number.store(number, Ordering::Release);
 }
 
-/// The path an object was last moved to, as far as anyone remembers, with what became of that path
-/// since. It may be another object of the same name in another container: to be looked up and
-/// compared.
-pub fn last_move(oid: ObjectId) -> Option<Vec<u8>> {
+/// The path below its mount point an object was last moved to, as far as anyone remembers, with what
+/// became of that path since. To be looked up and compared.
+pub fn last_move(object: Object) -> Option<Vec<u8>> {
     let b = board()?;
     let number_of = |m: &&Move| m.number.load(Ordering::Acquire);
-    let is_it = |m: &&Move| {
-        m.lo.load(Ordering::Relaxed) == oid.lo && m.hi.load(Ordering::Relaxed) == oid.hi
-    };
+    let is_it = |m: &&Move| m.object() == object;
     let mut of_it: Vec<&Move> = b
         .moves
         .iter()
@@ -176,31 +188,31 @@ pub fn last_move(oid: ObjectId) -> Option<Vec<u8>> {
         let path = record.to.get();
         fence(Ordering::Acquire);
         let whole = number > 0 && is_it(record) && number_of(record) == number;
-        whole.then(|| follow(path, number))
+        whole.then(|| follow(object.0, path, number))
     })
 }
 
-/// Where a path leads that was right when `number` moves had been counted: directories above it
-/// may have moved since. As far as anyone remembers.
-pub fn follow(mut path: Vec<u8>, number: u64) -> Vec<u8> {
+/// Where a path below the mount point leads that was right when `number` moves had been counted:
+/// directories above it may have moved since. As far as anyone remembers.
+pub fn follow(container: u64, mut path: Vec<u8>, number: u64) -> Vec<u8> {
     let Some(b) = board() else { return path };
     let last = b.moved.load(Ordering::Acquire);
     let first = last.saturating_sub(MOVES as u64).max(number);
     // What the path followed last; the other half of an exchange must not bring it back.
     let mut followed = b.read(number);
     for next in first + 1..=last {
-        let Some((oid, from, to)) = b.read(next) else {
+        let Some((object, from, to)) = b.read(next).filter(|(o, _, _)| o.0 == container) else {
             continue;
         };
-        let half = |(other, there, back): &(ObjectId, Vec<u8>, Vec<u8>)| {
-            *other != oid && *there == to && *back == from
+        let half = |(other, there, back): &(Object, Vec<u8>, Vec<u8>)| {
+            *other != object && *there == to && *back == from
         };
         let exchanged = followed.take().is_some_and(|last| half(&last));
         let below = path.strip_prefix(&from[..]);
         let below = below.filter(|rest| rest.is_empty() || rest[0] == b'/');
         if let Some(rest) = below.filter(|_| !exchanged) {
             path = [&to[..], rest].concat();
-            followed = Some((oid, from, to));
+            followed = Some((object, from, to));
         }
     }
     path
@@ -208,17 +220,16 @@ pub fn follow(mut path: Vec<u8>, number: u64) -> Vec<u8> {
 
 impl Board {
     /// The record of this number, if it is still there and whole.
-    fn read(&self, number: u64) -> Option<(ObjectId, Vec<u8>, Vec<u8>)> {
+    fn read(&self, number: u64) -> Option<(Object, Vec<u8>, Vec<u8>)> {
         let record = &self.moves[number as usize % MOVES];
         let is_there = |order| number > 0 && record.number.load(order) == number;
         if !is_there(Ordering::Acquire) {
             return None;
         }
-        let (lo, hi) = (&record.lo, &record.hi);
-        let (lo, hi) = (lo.load(Ordering::Relaxed), hi.load(Ordering::Relaxed));
+        let object = record.object();
         let paths = (record.from.get(), record.to.get());
         fence(Ordering::Acquire);
-        is_there(Ordering::Relaxed).then_some((ObjectId { lo, hi }, paths.0, paths.1))
+        is_there(Ordering::Relaxed).then_some((object, paths.0, paths.1))
     }
 }
 
@@ -236,29 +247,31 @@ mod tests {
         entry_changed(oid(1), c"name");
         assert_eq!(entry(oid(1), c"name"), before + 1);
         assert_eq!(object(oid(1)), other);
-        assert_eq!(last_move(oid(1)), None);
-        moved(oid(1), b"/dfs/o", b"/dfs/a");
-        moved(oid(2), b"/dfs/o", b"/dfs/b");
-        moved(oid(1), b"/dfs/a", b"/dfs/c");
-        assert_eq!(last_move(oid(1)).unwrap(), b"/dfs/c");
-        assert_eq!(last_move(oid(2)).unwrap(), b"/dfs/b");
+        assert_eq!(last_move((1, oid(1))), None);
+        moved((1, oid(1)), b"/dfs/o", b"/dfs/a");
+        moved((1, oid(2)), b"/dfs/o", b"/dfs/b");
+        moved((1, oid(1)), b"/dfs/a", b"/dfs/c");
+        assert_eq!(last_move((1, oid(1))).unwrap(), b"/dfs/c");
+        assert_eq!(last_move((1, oid(2))).unwrap(), b"/dfs/b");
         let before = moves();
-        moved(oid(3), b"/dfs", b"/new");
-        moved(oid(4), b"/new/c", b"/c");
-        assert_eq!(last_move(oid(1)).unwrap(), b"/c");
-        assert_eq!(last_move(oid(2)).unwrap(), b"/new/b");
-        assert_eq!(follow(b"/dfs/c/d".into(), before), b"/c/d");
-        assert_eq!(follow(b"/dfs2".into(), before), b"/dfs2");
-        moved(oid(5), b"/l", b"/r");
-        moved(oid(6), b"/r", b"/l");
-        assert_eq!(last_move(oid(5)).unwrap(), b"/r");
-        assert_eq!(last_move(oid(6)).unwrap(), b"/l");
-        moved(oid(5), b"/r", b"/l");
-        assert_eq!(last_move(oid(5)).unwrap(), b"/l");
+        moved((1, oid(3)), b"/dfs", b"/new");
+        moved((1, oid(4)), b"/new/c", b"/c");
+        assert_eq!(last_move((1, oid(1))).unwrap(), b"/c");
+        assert_eq!(last_move((1, oid(2))).unwrap(), b"/new/b");
+        assert_eq!(follow(1, b"/dfs/c/d".into(), before), b"/c/d");
+        assert_eq!(follow(1, b"/dfs2".into(), before), b"/dfs2");
+        moved((2, oid(1)), b"/c", b"/elsewhere");
+        assert_eq!(last_move((1, oid(1))).unwrap(), b"/c");
+        moved((1, oid(5)), b"/l", b"/r");
+        moved((1, oid(6)), b"/r", b"/l");
+        assert_eq!(last_move((1, oid(5))).unwrap(), b"/r");
+        assert_eq!(last_move((1, oid(6))).unwrap(), b"/l");
+        moved((1, oid(5)), b"/r", b"/l");
+        assert_eq!(last_move((1, oid(5))).unwrap(), b"/l");
         for n in 0..MOVES as u64 {
-            moved(oid(100 + n), b"/dfs/o", b"/dfs/x");
+            moved((1, oid(100 + n)), b"/dfs/o", b"/dfs/x");
         }
-        assert_eq!(last_move(oid(2)), None);
+        assert_eq!(last_move((1, oid(2))), None);
         // another test may have chosen the directory first
         let _ = std::fs::remove_dir_all(dir);
     }

@@ -11,6 +11,7 @@ use crate::mount::Mount;
 use crate::permission::Mode;
 use crate::process::Process;
 use crate::resolve::{self, Follow, Located, Options};
+use crate::whereabouts::last_move;
 use crate::Errno;
 use dfs::{Attr, Kind, Object, ObjectId, SetAttr, SetTime};
 use std::collections::HashMap;
@@ -196,7 +197,7 @@ impl Node {
     #[cold]
     fn find_again(&self) -> Result<Attr, Errno> {
         let p = Process::get().ok_or(Errno::ESTALE)?;
-        let path = board::last_move(self.oid).ok_or(Errno::ESTALE)?;
+        let path = last_move(self.mount, self.oid).ok_or(Errno::ESTALE)?;
         let options = Options::new(Follow::No).fresh();
         match resolve::lookup_path(p, libc::AT_FDCWD.into(), &path, &options) {
             Ok(Located::Entry(entry))

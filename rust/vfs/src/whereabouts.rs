@@ -55,19 +55,19 @@ impl Whereabouts {
     /// nowhere, else the errors of the look-up.
     pub fn find(&self, p: &'static Process) -> Result<Arc<Node>, Errno> {
         let path = self.path.as_bytes();
-        let (mount, _) = p.mounts.locate(path).ok_or(Errno::ESTALE)?;
+        let (mount, below) = p.mounts.locate(path).ok_or(Errno::ESTALE)?;
         let oid = *self.identities.first().ok_or(Errno::ESTALE)?;
         let mut answer = at_path(p, mount, path, oid);
         if let Err(Errno::ESTALE) = answer {
-            let moved = board::follow(path.to_vec(), self.moves);
-            answer = at_path(p, mount, &moved, oid);
+            let moved = board::follow(mount.hash(), path[below..].to_vec(), self.moves);
+            answer = at_path(p, mount, &absolute(mount, &moved), oid);
         }
         let mut rest = path.len();
         for above in &self.identities {
             if !matches!(answer, Err(Errno::ESTALE)) {
                 break;
             }
-            if let Some(mut moved) = board::last_move(*above) {
+            if let Some(mut moved) = last_move(mount, *above) {
                 moved.extend_from_slice(&path[rest..]);
                 answer = at_path(p, mount, &moved, oid);
             }
@@ -75,6 +75,17 @@ impl Whereabouts {
         }
         answer
     }
+}
+
+/// The path to which an object of a mount was last moved, as far as anyone on the node remembers. To be
+/// looked up and compared.
+pub(crate) fn last_move(mount: &Mount, oid: ObjectId) -> Option<Vec<u8>> {
+    let below = board::last_move((mount.hash(), oid))?;
+    Some(absolute(mount, &below))
+}
+
+fn absolute(mount: &Mount, below: &[u8]) -> Vec<u8> {
+    [mount.point.as_bytes(), below].concat()
 }
 
 /// The object of this identity at a path. `ESTALE` if there is none or another.

@@ -12,8 +12,8 @@ use crate::ops::hidden;
 use crate::ownfd::{self, OwnFd};
 use crate::permission::Mode;
 use crate::process::Process;
-use crate::whereabouts::at_path;
-use crate::{board, call, Errno};
+use crate::whereabouts::{at_path, last_move};
+use crate::{call, Errno};
 use dfs::{Handles, Kind};
 use once_cell::sync::OnceCell;
 use std::collections::HashMap;
@@ -187,7 +187,7 @@ fn node(p: &'static Process, d: &Description) -> Result<Arc<Node>, Errno> {
         return Ok(node);
     }
     at_path(p, mount, &d.path, d.oid)
-        .or_else(|e| match board::last_move(d.oid) {
+        .or_else(|e| match last_move(mount, d.oid) {
             Some(path) => at_path(p, mount, &path, d.oid),
             None => Err(e),
         })

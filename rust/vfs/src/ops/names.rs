@@ -493,9 +493,10 @@ fn forget(p: &Process, found: &Found) {
     p.dcache.remove(&found.parent, &found.name);
 }
 
-/// The path of an entry.
+/// The path of an entry below its mount point.
 fn path_of(found: &Found) -> Result<Vec<u8>, Errno> {
     let mut path = found.parent.last_path()?.0.into_bytes();
+    path.drain(..found.parent.mount.point.as_bytes().len());
     path.push(b'/');
     path.extend_from_slice(found.name.to_bytes());
     Ok(path)
@@ -504,10 +505,15 @@ fn path_of(found: &Found) -> Result<Vec<u8>, Errno> {
 /// What `attr` is of was at `from` and now is at `found`: tells the process's own node, and the
 /// other processes.
 fn moved(p: &'static Process, attr: &Attr, from: &Found, found: &Found) {
-    if let (Ok(from), Ok(to)) = (path_of(from), path_of(found)) {
-        board::moved(attr.oid, &from, &to);
+    let container = found.parent.mount.hash();
+    let directory = attr.kind() == Kind::Directory;
+    // The board holds few moves: none of files that nobody would look for.
+    if directory || holders::is_held(holders::key(container, attr.oid), true) {
+        if let (Ok(from), Ok(to)) = (path_of(from), path_of(found)) {
+            board::moved((container, attr.oid), &from, &to);
+        }
     }
-    if attr.kind() == Kind::Directory {
+    if directory {
         board::object_changed(attr.oid);
     }
     let count = board::entry(found.parent.oid, &found.name);
