@@ -2,13 +2,16 @@
 
 import difflib
 import os
+import time
 
 from . import apps, base, mount, programs
 
 # Seeds that once found something stay at the head of the list.
 SEEDS = list(range(1, 21))
-LONG_SEEDS = 1000
 STEPS = 600
+# With --long new seeds follow, of longer histories, for half an hour where two tests run at a time.
+LONG_STEPS = 2400
+LONG_SECONDS = 900
 # apart: they share only files that keep their names; together: everything.
 WAYS = ["apart", "together"]
 PARTS = ["draw.c", "lead.c", "record.c", "work.c"]
@@ -30,18 +33,40 @@ class Programs:
 
 
 def tests(context):
-    seeds = SEEDS if not context.args.long else list(range(1, LONG_SEEDS + 1))
-    for way, seed in [(way, seed) for seed in seeds for way in WAYS]:
-        for who in context.identities:
+    ways = [(way, who) for way in WAYS for who in context.identities]
+    for seed in SEEDS:
+        for way, who in ways:
+            yield _test(context, way, seed, STEPS, who)
+    for way, who in ways if context.args.long else []:
 
-            def run(test, way=way, seed=seed, who=who):
-                if context.unbuilt:
-                    return test.failed(context.unbuilt)
-                with context.lock:
-                    made = Programs()
-                return test.failed(made.error) if made.error else attempt(test, context, made, [way, str(seed)], who)
+        def run(test, way=way, who=who):
+            return list(_many(context, way, who))
 
-            yield base.Test("history", f"{who.name}/{way}-{seed}", run)
+        yield base.Test("history", f"{who.name}/{way}-long", run)
+
+
+def _test(context, way, seed, steps, who):
+    def run(test):
+        if context.unbuilt:
+            return test.failed(context.unbuilt)
+        with context.lock:
+            made = Programs()
+        return test.failed(made.error) if made.error else attempt(test, context, made, [way, str(seed), str(steps)], who)
+
+    return base.Test("history", f"{who.name}/{way}-{seed}", run)
+
+
+def _many(context, way, who):
+    """A result for each seed, until the time is over or one failed."""
+    end = time.monotonic() + LONG_SECONDS
+    seed = max(SEEDS)
+    while time.monotonic() < end:
+        seed += 1
+        test = _test(context, way, seed, LONG_STEPS, who)
+        result = test.run(test)
+        yield result
+        if result.status == base.FAIL:
+            return
 
 
 def _first_difference(want, got):
@@ -64,9 +89,8 @@ def _differ(want, got, name):
 def attempt(test, context, made, history, who):
     directory = context.scratch.directory(who)
     work = os.path.join(directory, "k")
-    words = history + [str(STEPS if not context.args.long else 4 * STEPS)]
     tree = apps.interpreter(os.path.join(base.TESTS, "apps", "tree.py")) + [os.path.join(base.TESTS, "apps", "tree.py")]
-    plain = base.run([made.history, work, *words], who, base.clean_env(HISTORY_LAUNCHER=made.launcher), timeout=120)
+    plain = base.run([made.history, work, *history], who, base.clean_env(HISTORY_LAUNCHER=made.launcher), timeout=120)
     if plain.status != 0:
         return test.failed(f"on the kernel: {plain.says()}")
     for command in ([made.history, work, "check"], [made.reader, "kernel", work]):
@@ -80,7 +104,7 @@ def attempt(test, context, made, history, who):
     if error:
         return test.failed(error)
     target = f"{base.MOUNT}/x"
-    ours = place.run([made.history, target, *words], timeout=240, HISTORY_LAUNCHER=made.launcher)
+    ours = place.run([made.history, target, *history], timeout=240, HISTORY_LAUNCHER=made.launcher)
     if ours.out != plain.out or ours.status != 0:
         text = _first_difference(plain.out.decode(errors="replace"), ours.out.decode(errors="replace"))
         return test.failed(f"{text}\n{ours.err.decode(errors='replace')[-500:]}")
