@@ -77,7 +77,7 @@ void pil_fork_parent(int failed);
 void pil_fork_child(void);
 /* The last moment of the process (exit_group): report. */
 void pil_exit(int status);
-/* Before the real MPI_Init: bring DAOS up, if a mount is configured. */
+/* Before the real MPI_Init: bring DAOS up, if what MPI opens there may lie on a mount. */
 void pil_mpi_init(void);
 /* Before the real posix_spawn (search: posix_spawnp): brings up what its child would use first. */
 void pil_spawn_prepare(const char *path, const void *actions, int search);

@@ -1,5 +1,6 @@
 """A mount to test on: a fresh store of the embedded provider and the way into it."""
 
+import collections
 import os
 import shutil
 
@@ -65,9 +66,21 @@ class Mount:
         outcome = base.run(tool + list(words), self.identity)
         return "" if outcome.status == 0 else f"pil4dfs-embedded {' '.join(words)}: {outcome.says()}"
 
+    def options(self):
+        """What every subcommand of `pil4dfs` calls this mount."""
+        return ["--embedded", self.store, "--pool", "pool", "--cont", self.cont, "--mount", base.MOUNT]
+
     def command(self, argv):
-        head = [self.products.path("pil4dfs"), "run", "--embedded", self.store]
-        return head + ["--pool", "pool", "--cont", self.cont, "--mount", base.MOUNT, "--"] + list(argv)
+        return [self.products.path("pil4dfs"), "run", *self.options(), "--", *argv]
+
+    def reset_counters(self):
+        return self._tool("counters", "--reset")
+
+    def counted(self):
+        """Calls of the provider's functions since the reset, by all processes."""
+        tool = [self.products.path("pil4dfs-embedded"), "--root", self.store, "counters"]
+        rows = [line.split() for line in base.run(tool, self.identity).out.decode().splitlines()]
+        return collections.defaultdict(int, {row[0]: int(row[1]) for row in rows if len(row) == 2})
 
     def env(self, **more):
         return base.clean_env(**more)

@@ -64,23 +64,21 @@ def handed_on(test, context, who, script, env, connects, text):
     if error:
         return test.failed(error)
     place.run(["mkdir", f"{base.MOUNT}/x"])
-    tool = [context.products.path("pil4dfs-embedded"), "--root", place.store, "counters"]
-    base.run(tool + ["--reset"], who)
+    place.reset_counters()
     out = os.path.join(directory, "out")
     command = f'exec > "$1"; cd {base.MOUNT}/x; {script}'
     ran = place.run(["/bin/bash", "-c", command, "script", out], **env)
     end = time.monotonic() + 30
     while connects is None and time.monotonic() < end and place.run(["test", "-e", f"{base.MOUNT}/x/done"]).status != 0:
         time.sleep(0.2)
-    lines = base.run(tool, who).out.decode().split("\n")
-    counted = {line.split()[0]: int(line.split()[1]) for line in lines if len(line.split()) == 2}
+    made = place.counted()["daos_pool_connect"]
     with open(out, encoding="utf-8") as file:
         got = file.read()
     context.scratch.drop(directory)
     if ran.status != 0 or got != text:
         return test.failed(f"{ran.says()}\nprinted {got!r}, expected {text!r}")
-    if connects is not None and counted.get("daos_pool_connect") != connects:
-        return test.failed(f"{counted.get('daos_pool_connect')} connects, expected {connects}")
+    if connects is not None and made != connects:
+        return test.failed(f"{made} connects, expected {connects}")
     return test.passed()
 
 

@@ -69,6 +69,19 @@ fn entries() -> impl Iterator<Item = &'static CStr> {
     })
 }
 
+/// What begins the names of variables read here.
+const OURS: [&[u8]; 3] = [b"D_IL_", b"DAOS_", b"PIL4DFS_"];
+
+fn is_ours(entry: &CStr) -> bool {
+    OURS.iter()
+        .any(|prefix| entry.to_bytes().starts_with(prefix))
+}
+
+/// Every `NAME=value` that is not for us.
+pub fn others() -> impl Iterator<Item = &'static CStr> {
+    entries().filter(|entry| !is_ours(entry))
+}
+
 /// The value of a variable of this process.
 pub fn variable(name: &str) -> Option<CString> {
     entries().find_map(|entry| value(entry, name))
@@ -119,12 +132,7 @@ pub fn kept() -> Kept {
 impl Config {
     /// Reads the process's environment, once: most have nothing for us.
     pub fn from_environment() -> Config {
-        const OURS: [&[u8]; 3] = [b"D_IL_", b"DAOS_", b"PIL4DFS_"];
-        let ours = |entry: &&CStr| {
-            OURS.iter()
-                .any(|prefix| entry.to_bytes().starts_with(prefix))
-        };
-        let entries: Vec<&CStr> = entries().filter(ours).collect();
+        let entries: Vec<&CStr> = entries().filter(|entry| is_ours(entry)).collect();
         Config::read(&|name| entries.iter().find_map(|entry| value(entry, name)))
     }
 

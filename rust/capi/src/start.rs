@@ -176,14 +176,30 @@ fn bring_up(process: &Process) {
         });
 }
 
-/// Before the real MPI_Init: DAOS is started outside of it, never in the middle.
+/// Before the real MPI_Init: DAOS is started outside of it, never in the middle. What MPI opens
+/// there lies in directories of the environment (`TMPDIR`, `HOME`) and in the working directory;
+/// where none of them is ours nothing is started.
 #[no_mangle]
 pub extern "C" fn pil_mpi_init() {
     boundary((), || {
-        if let Some(process) = Process::get() {
+        let Some(process) = Process::get() else {
+            return;
+        };
+        let named = |value: &[u8]| {
+            process
+                .mounts
+                .iter()
+                .any(|m| holds(value, m.point.to_bytes()))
+        };
+        if process.cwd.is_ours() || config::others().any(|entry| named(entry.to_bytes())) {
             bring_up(process);
         }
     })
+}
+
+/// Whether `text` stands somewhere in `bytes`.
+fn holds(bytes: &[u8], text: &[u8]) -> bool {
+    bytes.windows(text.len().max(1)).any(|w| w == text)
 }
 
 /// Before the real posix_spawn, on the private stack: brings up what its child would use first.
@@ -295,7 +311,7 @@ fn mentions(path: &CStr, text: &[u8]) -> bool {
             Err(Errno::EINTR) => continue,
             Err(_) => break false,
         };
-        if bytes[..end].windows(text.len()).any(|w| w == text) {
+        if holds(&bytes[..end], text) {
             break true;
         }
         let rest = end.saturating_sub(text.len() - 1);

@@ -2,6 +2,7 @@
 //! A plain program of its own, not part of the library.
 mod doctor;
 mod env;
+mod keep;
 mod locate;
 mod private;
 mod probe;
@@ -32,6 +33,8 @@ enum Command {
     Doctor(doctor::Doctor),
     /// Show what the processes of a job did on their mounts.
     Report(report::Report),
+    /// Hold the DAOS handles of a container for all processes of this user on this node.
+    Keep(keep::Keep),
     /// Print a shell's completions for this command.
     Completions {
         /// The shell.
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         Command::Env(env) => env.execute(),
         Command::Doctor(doctor) => doctor.execute(),
         Command::Report(report) => report.execute(),
+        Command::Keep(keep) => keep.execute(),
         Command::Completions { shell } => completions(shell),
         Command::Probe(probe) => probe.execute(),
     };

@@ -17,10 +17,12 @@
 //!           NodeIndex, Dcache shards
 //! ```
 pub mod board;
+mod codec;
 pub mod filter;
 pub mod gate;
 mod hash;
 pub mod holders;
+pub mod keep;
 pub mod kernel;
 mod links;
 pub mod magic;

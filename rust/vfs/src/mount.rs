@@ -12,6 +12,7 @@ use crate::discover::Seen;
 use crate::fd;
 use crate::gate::{self, Guarded};
 use crate::inherit;
+use crate::keep;
 use crate::node::Node;
 use crate::permission::Mode;
 use crate::process::Process;
@@ -208,7 +209,7 @@ impl Mount {
     /// for a mount of dfuse's from the mount point, and from the DAOS system they are names in.
     pub fn hash(&self) -> u64 {
         let (first, second) = self.names().unwrap_or((self.point.as_c_str(), c""));
-        fnv(fnv(system(), first.to_bytes_with_nul()), second.to_bytes())
+        container_hash(first, second)
     }
 
     /// The directory that keeps open files without a name; `make` is called the first time.
@@ -308,8 +309,8 @@ impl Mount {
         Ok(Up { fs, root, image })
     }
 
-    /// The handles of the image before this one or of dfuse, if they live; it is no error if they
-    /// do not (or were made by another release of libdfs).
+    /// The handles of the image before this one, of a keeper or of dfuse, the first that live; it
+    /// is no error if none do (or if they were made by another release of libdfs).
     fn import(
         &self,
         client: &Arc<Client>,
@@ -317,10 +318,16 @@ impl Mount {
         cont: &CStr,
         dfuses: Option<Handles>,
     ) -> Option<Arc<Filesystem>> {
-        let mut handles = self.offered.lock().take().or(dfuses)?;
-        handles.names = Some((pool.to_owned(), cont.to_owned()));
-        handles.read_only |= self.read_only;
-        Filesystem::import_handles(client, &handles).ok()
+        let import = |mut handles: Handles| {
+            handles.names = Some((pool.to_owned(), cont.to_owned()));
+            handles.read_only |= self.read_only;
+            Filesystem::import_handles(client, &handles).ok()
+        };
+        let offered = self.offered.lock().take();
+        let kept = || keep::handles(pool, cont);
+        (offered.and_then(import))
+            .or_else(|| kept().and_then(import))
+            .or_else(|| dfuses.and_then(import))
     }
 
     /// A directory of the kernel's under the mount point: what bypasses us would write into it.
@@ -365,6 +372,11 @@ impl Mount {
     fn shown(&self) -> std::borrow::Cow<'_, str> {
         self.point.to_string_lossy()
     }
+}
+
+/// The same for a pool and a container by their names ([`Mount::hash`]).
+pub fn container_hash(pool: &CStr, cont: &CStr) -> u64 {
+    fnv(fnv(system(), pool.to_bytes_with_nul()), cont.to_bytes())
 }
 
 fn reason(errno: Errno) -> &'static str {

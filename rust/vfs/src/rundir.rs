@@ -1,5 +1,5 @@
 //! The run-time directory of this user on this node: lock shadows, the parked working directory,
-//! staged programs. `PIL4DFS_RUNDIR`, else `/dev/shm/pil4dfs-<euid>`; mode 0700, owned by the
+//! staged programs, kept handles. `PIL4DFS_RUNDIR`, else `/dev/shm/pil4dfs-<euid>`; mode 0700, owned by the
 //! effective user, never a link. What lies in it may be removed at any time by its owner.
 use crate::ownfd::{self, OwnFd};
 use crate::Errno;

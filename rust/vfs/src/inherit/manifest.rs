@@ -1,6 +1,7 @@
 //! What a process tells the program it becomes: a sealed memfd. It only describes - the descriptors
 //! say themselves which open file description they are (see [`super::carry`]) - and whoever reads
 //! it treats it as hostile: length-checked, bounded, owner and seals verified.
+use crate::codec::{Reader, Writer};
 use crate::ownfd::OwnFd;
 use crate::whereabouts::Whereabouts;
 use crate::{ownfd, Errno};
@@ -254,60 +255,13 @@ impl Manifest {
             });
         }
         m.holder = r.i32()?;
-        r.0.is_empty().then_some(m)
+        r.is_empty().then_some(m)
     }
 }
 
 /// True if a descriptor is this very file.
 pub fn is_file(fd: i32, dev: u64, ino: u64) -> bool {
     fd >= 0 && ownfd::stat_of(fd).is_ok_and(|st| (st.st_dev, st.st_ino) == (dev, ino))
-}
-
-struct Writer(Vec<u8>);
-
-impl Writer {
-    fn u32(&mut self, v: u32) {
-        self.0.extend_from_slice(&v.to_le_bytes());
-    }
-    fn i32(&mut self, v: i32) {
-        self.0.extend_from_slice(&v.to_le_bytes());
-    }
-    fn u64(&mut self, v: u64) {
-        self.0.extend_from_slice(&v.to_le_bytes());
-    }
-    fn bytes(&mut self, v: &[u8]) {
-        self.u32(v.len() as u32);
-        self.0.extend_from_slice(v);
-    }
-}
-
-struct Reader<'a>(&'a [u8]);
-
-impl Reader<'_> {
-    fn take(&mut self, n: usize) -> Option<&[u8]> {
-        let (head, tail) = self.0.split_at_checked(n)?;
-        self.0 = tail;
-        Some(head)
-    }
-    fn u32(&mut self) -> Option<u32> {
-        Some(u32::from_le_bytes(self.take(4)?.try_into().ok()?))
-    }
-    fn i32(&mut self) -> Option<i32> {
-        self.u32().map(|v| v as i32)
-    }
-    fn u64(&mut self) -> Option<u64> {
-        Some(u64::from_le_bytes(self.take(8)?.try_into().ok()?))
-    }
-    fn oid(&mut self) -> Option<ObjectId> {
-        Some(ObjectId {
-            lo: self.u64()?,
-            hi: self.u64()?,
-        })
-    }
-    fn bytes(&mut self) -> Option<Vec<u8>> {
-        let n = self.u32()? as usize;
-        Some(self.take(n)?.to_vec())
-    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! What is done with bytes from outside, one function for each kind: mount table, manifest of an
-//! exec, program file, entry point. Whatever the bytes are, an answer comes, soon and without a
+//! exec, keeper's file, program file, entry point. Whatever the bytes are, an answer comes, soon and without a
 //! panic, and it is a sane one. Called by the bounded driver beside this and by `rust/fuzz`.
 #![allow(dead_code)]
 use std::ffi::CString;
 use vfs::inherit::{elf, libraries, manifest::Manifest, script};
+use vfs::keep::Held;
 use vfs::mount::{ExplicitMount, MountConfig, MountTable};
 
 /// A function to be fed.
@@ -17,6 +18,20 @@ pub fn all() -> Vec<(&'static str, Target, Vec<u8>)> {
         closed: vec![(1, 2)],
         ..Manifest::default()
     };
+    let held = Held {
+        pool: c"pool".into(),
+        cont: c"cont".into(),
+        since: 1,
+        handles: dfs::Handles {
+            pool: vec![1; 9],
+            cont: vec![2; 3],
+            dfs: vec![3],
+            read_only: false,
+            balanced: true,
+            ordinal: 1,
+            names: None,
+        },
+    };
     let program = std::fs::read("/proc/self/exe").unwrap_or_default();
     let head = program[..program.len().min(1 << 16)].to_vec();
     vec![
@@ -26,6 +41,7 @@ pub fn all() -> Vec<(&'static str, Target, Vec<u8>)> {
             b"36 35 0:42 / /mnt/d\\040x rw - fuse.daos dfuse rw\n37 35 8:1 / /dfs rw - ext4 /dev/sda rw\n".to_vec(),
         ),
         ("manifest", self::manifest, manifest.encode()),
+        ("keeper", keeper, held.encode()),
         ("program", self::program, head),
         ("script", self::script, b"#! /bin/sh -e x\n".to_vec()),
         (
@@ -61,6 +77,14 @@ pub fn mount_table(data: &[u8]) {
 pub fn manifest(data: &[u8]) {
     if let Some(found) = Manifest::decode(data) {
         assert_eq!(Manifest::decode(&found.encode()), Some(found));
+    }
+}
+
+/// As above, for a keeper's file.
+pub fn keeper(data: &[u8]) {
+    if let Some(found) = Held::decode(data) {
+        let bytes = found.encode();
+        assert_eq!(Held::decode(&bytes).map(|held| held.encode()), Some(bytes));
     }
 }
 
