@@ -1,5 +1,6 @@
 //! What every exported function does around its body: refuse before init and after fork, count,
 //! delay, fail on order, catch panics, and answer in its library's convention.
+use crate::away::{self, Fate};
 use crate::error::{der, Error, Result};
 use crate::process;
 use std::ffi::c_int;
@@ -81,10 +82,18 @@ fn attached(
             return Err(error);
         }
     }
+    let mut fate = Fate::Made;
+    if process.away() != 0 {
+        fate = away::decide(|| process.away(), process.timeout, function, style)
+            .inspect_err(|_| process.counters.fault(function))?;
+    }
     if !process.delay.is_zero() && matches!(style, Style::Daos | Style::Dfs) {
         spin(process.delay);
     }
-    guarded(body)
+    match (guarded(body), fate) {
+        (Ok(_), Fate::Lost) => der(daos_sys::DER_TIMEDOUT),
+        (result, _) => result,
+    }
 }
 
 /// Runs `body` as a function that needs no init; faults and counts only where there is one.

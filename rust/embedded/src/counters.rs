@@ -1,15 +1,15 @@
 //! Exact counts of calls per function, over all processes that use a store, in a file that is
-//! mapped shared and may be read at any time.
+//! mapped shared and may be read at any time; and beside them the words that all these processes share.
 //!
 //! Layout of `<root>/counters`, native byte order: a header of 64 bytes (`PIL4CNT1`, u32 number of
-//! records, zeros), then records of 64 bytes: the function's name (48, NUL-padded), u64 calls,
+//! records, at 16 the words of [`Word`] as u32, zeros), then records of 64 bytes: the function's name (48, NUL-padded), u64 calls,
 //! u64 faults injected. One further record, `after-fork`, counts calls refused because the
 //! process had forked and not called `daos_reinit`.
 use crate::call::{Function, FUNCTION_NAMES};
 use crate::error::{Error, Result};
 use std::ffi::{c_int, CString};
 use std::ptr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 const MAGIC: &[u8; 8] = b"PIL4CNT1";
 const HEADER: usize = 64;
@@ -17,6 +17,17 @@ const RECORD: usize = 64;
 const NAME: usize = 48;
 const RECORDS: usize = FUNCTION_NAMES.len() + 1;
 const SIZE: usize = HEADER + RECORD * RECORDS;
+
+/// A word that all processes of the store share, by its place in the header.
+#[derive(Clone, Copy)]
+pub enum Word {
+    /// What is away: [`crate::away::Causes`].
+    Away = 16,
+    /// How often all handles were evicted.
+    Evictions = 20,
+    /// How many containers and pools were destroyed.
+    Destroyed = 24,
+}
 
 /// The mapped counters; for the process's life.
 pub struct Counters {
@@ -100,6 +111,13 @@ impl Counters {
                 .add(HEADER + index * RECORD + NAME + which * 8)
                 .cast::<AtomicU64>()
         }
+    }
+
+    /// A shared word.
+    #[inline]
+    pub fn word(&self, word: Word) -> &AtomicU32 {
+        // SAFETY: inside the header, aligned to 4, and only ever used as an atomic.
+        unsafe { &*self.base.add(word as usize).cast::<AtomicU32>() }
     }
 
     /// Counts a call.

@@ -4,12 +4,15 @@
 //! that a missing guard shows here and not first on a real system.
 //!
 //! Environment: `PIL4DFS_EMBEDDED_ROOT` (the store), `PIL4DFS_EMBEDDED_FAULT` (see `fault.rs`),
-//! `PIL4DFS_EMBEDDED_EVICT_MS` (see `evict.rs`),
+//! `PIL4DFS_EMBEDDED_AWAY` (see `away.rs`), `CRT_TIMEOUT`, `PIL4DFS_EMBEDDED_EVICT_MS` (see `evict.rs`),
 //! `PIL4DFS_EMBEDDED_DELAY_US`, `_INIT_DELAY_US`, `_CONNECT_DELAY_US` (spun), `D_LOG_FILE`.
 
 #[macro_use]
 mod call;
 mod abi;
+
+pub mod away;
+
 mod check;
 mod counters;
 mod data;
@@ -34,7 +37,7 @@ mod test_store;
 static HEAP: arena::Arena = arena::Arena::new();
 
 pub use check::{check, Findings};
-pub use counters::Counters;
+pub use counters::{Counters, Word};
 pub use error::{Error, Result};
 pub use log::silence as silence_log;
 pub use record::{uuid_text, Container, NewContainer, Pool};

@@ -1,8 +1,9 @@
 //! This process's attachment to the store: made by `daos_init`, lost by fork (a page that the
 //! kernel wipes in fork children says so), made again by `daos_reinit`. Never freed: calls of
 //! other threads may be under way.
+use crate::away::{self, Causes};
 use crate::call::spin;
-use crate::counters::Counters;
+use crate::counters::{Counters, Word};
 use crate::error::{der, Result};
 use crate::fault::Faults;
 use crate::log;
@@ -25,6 +26,18 @@ pub struct Process {
     pub evict: Option<Duration>,
     /// Added to each pool connect.
     pub connect_delay: Duration,
+    /// What is away for this process alone.
+    absent: Causes,
+    /// How long a call waits for servers that do not answer.
+    pub timeout: Duration,
+}
+
+impl Process {
+    /// What is away now.
+    #[inline]
+    pub fn away(&self) -> Causes {
+        self.absent | self.counters.word(Word::Away).load(Ordering::Relaxed)
+    }
 }
 
 /// The attachment, kept over `daos_fini`: LMDB must not open a file twice in one process.
@@ -122,9 +135,26 @@ fn root() -> Result<String> {
     }
 }
 
+/// `PIL4DFS_EMBEDDED_AWAY`.
+fn absent() -> Causes {
+    let text = std::env::var("PIL4DFS_EMBEDDED_AWAY").unwrap_or_default();
+    away::parse(&text).unwrap_or_else(|bad| {
+        log::error(&format!("PIL4DFS_EMBEDDED_AWAY: cannot understand {bad:?}"));
+        0
+    })
+}
+
+/// `CRT_TIMEOUT`, seconds.
+fn timeout() -> Duration {
+    let text = std::env::var("CRT_TIMEOUT").unwrap_or_default();
+    Duration::from_secs(text.trim().parse().unwrap_or(60))
+}
+
 fn attach(root: &str) -> Result<()> {
     let store = Store::open(root)?;
     let counters = Counters::open(root);
+    let absent = absent();
+    away::agent(absent | counters.word(Word::Away).load(Ordering::Relaxed))?;
     let text = std::env::var("PIL4DFS_EMBEDDED_FAULT").unwrap_or_default();
     let faults = Faults::parse(&text).unwrap_or_else(|bad| {
         log::error(&format!(
@@ -139,6 +169,8 @@ fn attach(root: &str) -> Result<()> {
         delay: micros("PIL4DFS_EMBEDDED_DELAY_US"),
         evict: evict(),
         connect_delay: micros("PIL4DFS_EMBEDDED_CONNECT_DELAY_US"),
+        absent,
+        timeout: timeout(),
     });
     ATTACHED.store(Box::into_raw(process), Ordering::Release);
     mark_here()
@@ -174,8 +206,9 @@ pub fn init() -> Result<()> {
     let root = root()?;
     // SAFETY: null or a leaked Box.
     let kept = unsafe { ATTACHED.load(Ordering::Acquire).as_ref() };
-    if kept.is_none_or(|process| process.store.root() != root) {
-        attach(&root)?;
+    match kept.filter(|process| process.store.root() == root) {
+        Some(process) => away::agent(process.away())?,
+        None => attach(&root)?,
     }
     log::note(&format!(
         "embedded provider of pil4dfs over {root}: this is NOT DAOS"
@@ -225,6 +258,8 @@ pub fn reinit() -> Result<()> {
         delay: parents.delay,
         evict: parents.evict,
         connect_delay: parents.connect_delay,
+        absent: parents.absent,
+        timeout: parents.timeout,
     });
     ATTACHED.store(Box::into_raw(process), Ordering::Release);
     mark_here()

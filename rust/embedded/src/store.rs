@@ -1,6 +1,7 @@
 //! The store: a directory with the metadata of all pools (`meta`, LMDB), the bytes of every file
 //! (`data/<container>/<2 digits>/<object>`), and the counters. It may be shared by the users of a
 //! node if its creator made the directory sticky and world-writable (01777).
+use crate::counters::{Counters, Word};
 use crate::entry::{Entry, Time};
 use crate::error::{der, errno, Error, Result};
 use crate::key::{Key, Oid, CONTAINER_TAGS, ROOT, ROOT_NAME, SUPERBLOCK};
@@ -8,6 +9,7 @@ use crate::lmdb::{Env, Txn, WriteTxn};
 use crate::record::{is_label, random_uuid, uuid_from, Container, NewContainer, Pool};
 use crate::spin::Spin;
 use std::ffi::CString;
+use std::sync::atomic::Ordering;
 
 /// An open store.
 pub struct Store {
@@ -332,6 +334,10 @@ impl Store {
             txn.delete(&Key::container(pool, container.label.as_bytes()))
         })?;
         let _ = std::fs::remove_dir_all(format!("{}/data/{:x}", self.root, container.id));
+        let counters = Counters::open(&self.root);
+        counters
+            .word(Word::Destroyed)
+            .fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 

@@ -57,6 +57,7 @@ impl<'a> Reader<'a> {
         Ok(Owner {
             pid: self.u32()?,
             start: self.u64()?,
+            age: self.u32()?,
         })
     }
     fn oid(&mut self) -> Result<Oid> {
@@ -107,6 +108,7 @@ pub(crate) fn pool(handle: &PoolHandle) -> Vec<u8> {
         .add(&handle.pool.uuid)
         .add(&handle.owner.pid.to_le_bytes())
         .add(&handle.owner.start.to_le_bytes())
+        .add(&handle.owner.age.to_le_bytes())
         .filled(POOL_SIZE)
 }
 
@@ -127,6 +129,7 @@ pub(crate) fn cont(handle: &ContHandle) -> Vec<u8> {
         .add(&handle.cont.uuid)
         .add(&handle.owner.pid.to_le_bytes())
         .add(&handle.owner.start.to_le_bytes())
+        .add(&handle.owner.age.to_le_bytes())
         .filled(CONT_GLOB_SIZE)
 }
 

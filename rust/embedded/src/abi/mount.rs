@@ -1,7 +1,8 @@
 //! Mounts: `dfs_t`, by handles, by labels, or of bytes from another process.
 use super::pool::process;
 use super::{container, glob, life, required, text};
-use crate::error::{errno, Error, Result};
+use crate::counters::Word;
+use crate::error::{der, errno, Error, Result};
 use crate::evict::Owner;
 use crate::handle;
 use crate::key::Oid;
@@ -10,6 +11,7 @@ use crate::record::{Container, NewContainer};
 use crate::spin::Spin;
 use daos_sys::*;
 use std::ffi::{c_char, c_int};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 const MARK: u64 = 0x7069_6c34_6466_7321;
 
@@ -38,6 +40,8 @@ pub(crate) struct Mount {
     pub(crate) balanced: bool,
     /// Made by `dfs_connect`; to be ended by `dfs_disconnect` and nothing else.
     connected: bool,
+    /// [`Word::Destroyed`] when the container was last seen.
+    looked: AtomicU32,
     prefix: Spin<Vec<u8>>,
     ids: Spin<OidRange>,
 }
@@ -50,8 +54,31 @@ impl Mount {
     pub(crate) unsafe fn of<'a>(dfs: *mut dfs_t) -> Result<&'a Mount> {
         // SAFETY: as this function asks.
         match unsafe { dfs.cast::<Mount>().as_ref() } {
-            Some(mount) if mount.mark == MARK => mount.owner.check().map(|()| mount),
+            Some(mount) if mount.mark == MARK => {
+                mount.owner.check()?;
+                mount.exists().map(|()| mount)
+            }
             _ => errno(libc::EINVAL),
+        }
+    }
+
+    /// -DER_NO_HDL once the container is destroyed; looked up only when some container was.
+    #[inline]
+    fn exists(&self) -> Result<()> {
+        let process = process()?;
+        let destroyed = process
+            .counters
+            .word(Word::Destroyed)
+            .load(Ordering::Relaxed);
+        if destroyed == self.looked.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        match process.store.container_by_uuid(&self.cont.uuid) {
+            Ok(_) => {
+                self.looked.store(destroyed, Ordering::Relaxed);
+                Ok(())
+            }
+            Err(_) => der(DER_NO_HDL),
         }
     }
 
@@ -134,6 +161,7 @@ fn new_mount(
         cont: open.cont,
         access,
         connected,
+        looked: AtomicU32::new(0),
         prefix: Spin::new(Vec::new()),
         ids: Spin::new(OidRange {
             lo: 0,

@@ -1,8 +1,9 @@
 //! Makes, lists and destroys the pools and containers of an embedded store, as the `daos` command
 //! does for a real system, and reads the call counters.
 use clap::{Parser, Subcommand};
-use pil4dfs_embedded::{check, uuid_text, Counters, Error, NewContainer, Pool, Store};
+use pil4dfs_embedded::{away, check, uuid_text, Counters, Error, NewContainer, Pool, Store, Word};
 use std::process::ExitCode;
+use std::sync::atomic::Ordering;
 
 #[derive(Parser)]
 #[command(
@@ -33,6 +34,12 @@ enum Command {
         /// Set them to 0 afterwards
         #[arg(long)]
         reset: bool,
+    },
+    /// Take parts of the system away, also from processes that run; without causes: say what is
+    #[command(after_help = away_help())]
+    Away {
+        /// Causes; `evicted` ends all handles once; `back` brings everything back
+        causes: Vec<String>,
     },
 }
 
@@ -205,6 +212,44 @@ fn counters(root: &str, reset: bool) -> Result<(), String> {
     Ok(())
 }
 
+/// The causes and their meanings, for the help text.
+fn away_help() -> String {
+    let line = |(name, _, what): &(&str, _, &str)| format!("  {name:12} {what}\n");
+    format!(
+        "Causes:\n{}",
+        away::CAUSES.iter().map(line).collect::<String>()
+    )
+}
+
+fn set_away(root: &str, words: &[String]) -> Result<(), String> {
+    Store::open(root).map_err(|error| explained(error, root))?;
+    let counters = Counters::open(root);
+    if words.is_empty() {
+        println!(
+            "{}",
+            away::names(counters.word(Word::Away).load(Ordering::Relaxed)).join(" ")
+        );
+        return Ok(());
+    }
+    let mut causes = counters.word(Word::Away).load(Ordering::Relaxed);
+    for word in words {
+        match word.as_str() {
+            "back" => causes = 0,
+            "evicted" => drop(
+                counters
+                    .word(Word::Evictions)
+                    .fetch_add(1, Ordering::Relaxed),
+            ),
+            cause => {
+                causes |=
+                    away::parse(cause).map_err(|bad| format!("{bad} is no cause (see --help)"))?
+            }
+        }
+    }
+    counters.word(Word::Away).store(causes, Ordering::Relaxed);
+    Ok(())
+}
+
 fn check_store(root: &str) -> Result<(), String> {
     let store = Store::open(root).map_err(|error| explained(error, root))?;
     let found = check(&store).map_err(|error| explained(error, root))?;
@@ -237,6 +282,7 @@ fn main() -> ExitCode {
         Command::Cont(command) => cont(&root, command),
         Command::Check => check_store(&root),
         Command::Counters { reset } => counters(&root, *reset),
+        Command::Away { causes } => set_away(&root, causes),
     });
     match done {
         Ok(()) => ExitCode::SUCCESS,
