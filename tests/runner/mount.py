@@ -94,8 +94,7 @@ class Mount:
             D_IL_CONTAINER=self.cont,
             PIL4DFS_DAOS_DIR=self.products.path("embedded"),
             PIL4DFS_EMBEDDED_ROOT=self.store,
-            **more,
-        )
+        ) | more
 
     def bare_env(self, **more):
         """For programs that make DFS calls themselves: no library, the same store."""

@@ -7,6 +7,7 @@ import os
 
 from . import (
     apps,
+    away,
     bad,
     base,
     bypass,
@@ -70,6 +71,7 @@ ALL = [
     Suite("bypass", bypass.tests),
     Suite("fault", fault.tests),
     Suite("bad", bad.tests),
+    Suite("away", away.tests),
     Suite("dfuse", dfuse.tests, needs_programs=True),
     Suite("cli", cli.tests),
     Suite("packages", packages.tests, needs_build=False),

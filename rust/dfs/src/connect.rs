@@ -2,12 +2,12 @@
 //! who may only read, for balanced containers, and for containers still being created.
 use crate::meter::{self, timed};
 use crate::mount::{close, Session};
-use crate::{Client, Errno, Result};
+use crate::{uuid_text, Client, Errno, Result};
 use daos_sys::{
-    daos_handle_t, dfs_attr_t, dfs_obj_info_buf, dfs_obj_t, dfs_t, Api, DAOS_COO_RO, DAOS_COO_RW,
-    DAOS_PC_RO, DFS_BALANCED, DFS_DEFAULT_CHUNK_SIZE,
+    daos_cont_info_t, daos_handle_t, dfs_attr_t, dfs_obj_info_buf, dfs_obj_t, dfs_t, uuid_t, Api,
+    DAOS_COO_RO, DAOS_COO_RW, DAOS_PC_RO, DFS_BALANCED, DFS_DEFAULT_CHUNK_SIZE,
 };
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::mem::MaybeUninit;
 use std::ptr::{null, null_mut};
 use std::sync::atomic::Ordering;
@@ -19,6 +19,20 @@ const SUPERBLOCK_TRIES: u32 = 10;
 pub(crate) struct Found {
     pub(crate) read_only: bool,
     pub(crate) balanced: bool,
+    /// The container; zeros where this is not known.
+    pub(crate) uuid: uuid_t,
+}
+
+impl Found {
+    /// The names to connect by again: the container by its UUID, because its label may be
+    /// another's by then.
+    pub(crate) fn names(&self, pool: &CStr, cont: &CStr) -> Option<(CString, CString)> {
+        let cont = match self.uuid {
+            [0, rest @ ..] if rest == [0; 15] => cont.to_owned(),
+            uuid => uuid_text(&uuid),
+        };
+        Some((pool.to_owned(), cont))
+    }
 }
 
 /// Connects pool and container and mounts: 3 calls, one more for each fallback.
@@ -65,12 +79,21 @@ fn open_handles(api: &Api, session: &mut Session, pool: &CStr, cont: &CStr) -> R
             null_mut(),
         )
     })?;
-    let writable = open_container(api, session, cont)?;
-    mount(api, session, writable)
+    let mut info = daos_cont_info_t::zeroed();
+    let writable = open_container(api, session, cont, &mut info)?;
+    mount(api, session, writable).map(|found| Found {
+        uuid: info.ci_uuid,
+        ..found
+    })
 }
 
 /// True if the container could be opened for writing.
-fn open_container(api: &Api, session: &mut Session, cont: &CStr) -> Result<bool> {
+fn open_container(
+    api: &Api,
+    session: &mut Session,
+    cont: &CStr,
+    info: &mut daos_cont_info_t,
+) -> Result<bool> {
     let mut open = |flags| {
         // SAFETY: strings and result live through the call; the pool handle is open.
         daos(unsafe {
@@ -79,7 +102,7 @@ fn open_container(api: &Api, session: &mut Session, cont: &CStr) -> Result<bool>
                 cont.as_ptr(),
                 flags,
                 &mut session.cont,
-                null_mut(),
+                info,
                 null_mut(),
             )
         })
@@ -108,6 +131,7 @@ fn mount(api: &Api, session: &mut Session, writable: bool) -> Result<Found> {
                 return Ok(Found {
                     read_only,
                     balanced,
+                    uuid: [0; 16],
                 })
             }
             Err(Errno::EPERM) => error = Errno::EPERM,

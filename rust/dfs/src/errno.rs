@@ -50,6 +50,11 @@ impl Errno {
         }
     }
 
+    /// Servers do not answer: another call would wait as long for nothing.
+    pub fn is_outage(self) -> bool {
+        matches!(self, Errno::ETIMEDOUT | Errno::EHOSTUNREACH)
+    }
+
     /// A call that found its file by (parent, name) and did not: the file is there, its name is
     /// not any more.
     pub(crate) fn entry_gone(self) -> Errno {

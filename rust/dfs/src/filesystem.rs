@@ -42,8 +42,8 @@ impl Filesystem {
         ordinal: u64,
     ) -> Result<Arc<Filesystem>> {
         let (session, found) = connect::open(client, pool, cont)?;
-        let names = Some((pool.to_owned(), cont.to_owned()));
-        Filesystem::over(client, session, found, ordinal, names)
+        let (names, shown) = (found.names(pool, cont), shown(pool, cont));
+        Filesystem::over(client, session, found, ordinal, names, shown)
     }
 
     /// As [`Filesystem::connect`]; with `read_only` nothing may be changed, whatever the container
@@ -56,8 +56,8 @@ impl Filesystem {
     ) -> Result<Arc<Filesystem>> {
         let (session, mut found) = connect::open(client, pool, cont)?;
         found.read_only |= read_only;
-        let names = Some((pool.to_owned(), cont.to_owned()));
-        Filesystem::over(client, session, found, 1, names)
+        let (names, shown) = (found.names(pool, cont), shown(pool, cont));
+        Filesystem::over(client, session, found, 1, names, shown)
     }
 
     /// A file system over a session just made: opens the root directory.
@@ -67,6 +67,7 @@ impl Filesystem {
         found: Found,
         ordinal: u64,
         names: Option<(CString, CString)>,
+        shown: String,
     ) -> Result<Arc<Filesystem>> {
         let api = client.api()?;
         let (access, flags) = match found.read_only {
@@ -86,6 +87,7 @@ impl Filesystem {
             ordinal,
             chunk_size: connect::chunk_size(api, session.dfs, raw),
             names,
+            shown,
         };
         let mount = Mount::new(client.clone(), traits, session);
         let call = mount.begin()?;
@@ -104,6 +106,11 @@ impl Filesystem {
     /// True if nothing can be changed below (mutations answer `EROFS`).
     pub fn is_read_only(&self) -> bool {
         self.mount().traits.read_only
+    }
+
+    /// True for a second after a call that the servers did not answer.
+    pub fn is_away(&self) -> bool {
+        self.mount().is_away()
     }
 
     /// The container's root directory.
@@ -135,6 +142,12 @@ impl Filesystem {
             free: space.s_free.iter().sum(),
         })
     }
+}
+
+/// Pool and container for messages.
+pub(crate) fn shown(pool: &CStr, cont: &CStr) -> String {
+    let text = |name: &CStr| name.to_string_lossy().into_owned();
+    format!("pool {}, container {}", text(pool), text(cont))
 }
 
 /// `daos_pool_query` in libdfs's numbers, for [`Mount::call`].

@@ -3,7 +3,7 @@
 //! after the process that connected; the mount then connects anew by name ([`crate::mount`]).
 use crate::handle::{import_raw, Handle};
 use crate::mount::{close, Session};
-use crate::{connect, Access, Client, Errno, Filesystem, Object, Result};
+use crate::{connect, filesystem, Access, Client, Errno, Filesystem, Object, Result};
 use daos_sys::{d_iov_t, daos_handle_t, dfs_t, Api};
 use std::ffi::CString;
 use std::ptr::null_mut;
@@ -75,6 +75,11 @@ impl Filesystem {
         let found = connect::Found {
             read_only: handles.read_only,
             balanced: handles.balanced || connect::is_balanced(api, session.dfs),
+            uuid: [0; 16],
+        };
+        let shown = match &handles.names {
+            Some((pool, cont)) => filesystem::shown(pool, cont),
+            None => "a container".to_owned(),
         };
         Filesystem::over(
             client,
@@ -82,6 +87,7 @@ impl Filesystem {
             found,
             handles.ordinal,
             handles.names.clone(),
+            shown,
         )
     }
 

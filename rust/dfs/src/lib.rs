@@ -25,6 +25,7 @@ mod meter;
 mod mount;
 mod name;
 mod object;
+mod outage;
 mod pool;
 mod rename;
 #[cfg(test)]

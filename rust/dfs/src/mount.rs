@@ -8,6 +8,7 @@
 //! repeated once (nothing has happened yet when a server refuses a handle). Old sessions stay
 //! allocated as long as the mount: other threads may be using them. Nothing here is guarded by a
 //! lock, so a fork may happen at any instant.
+use crate::outage::Outage;
 use crate::{connect, Access, Attr, Client, Errno, Kind, ObjectId, Result};
 use daos_sys::{daos_handle_t, dfs_obj_t, dfs_t, Api};
 use std::ffi::CString;
@@ -46,6 +47,8 @@ pub(crate) struct Traits {
     pub(crate) chunk_size: u64,
     /// Pool and container, where known: needed to connect again.
     pub(crate) names: Option<(CString, CString)>,
+    /// Pool and container for messages.
+    pub(crate) shown: String,
 }
 
 impl Traits {
@@ -75,6 +78,7 @@ pub(crate) struct Mount {
     pub(crate) traits: Traits,
     /// The session in use; never null.
     session: AtomicPtr<Session>,
+    outage: Outage,
 }
 
 // SAFETY: libdaos handles and dfs_t may be used by all threads at once (dfs.h); the session list
@@ -103,6 +107,7 @@ impl Mount {
             client,
             traits,
             session: AtomicPtr::new(Box::into_raw(Box::new(session))),
+            outage: Outage::default(),
         })
     }
 
@@ -193,8 +198,18 @@ impl Mount {
     /// `EINVAL` or `ESTALE`: dead handles, or a call that is really invalid? One RPC tells.
     #[cold]
     fn again(&self, call: &Call<'_>, rc: i32, f: &mut dyn FnMut(&Call<'_>) -> i32) -> Result<()> {
-        if self.answers(call) {
-            return Err(self.errno(rc));
+        if let Some(errno) = self.outage.refused() {
+            return Err(errno);
+        }
+        // The root directory tells whether the servers still know the session.
+        match connect::lookup_root(call.api, call.session.dfs, libc::O_RDONLY) {
+            Ok((raw, _)) => {
+                release(call.api, raw);
+                return Err(self.errno(rc));
+            }
+            // They do not answer, and would not answer a connect.
+            Err(e) if e.is_outage() => return Err(self.errno(e.0)),
+            Err(_) => {}
         }
         self.reconnect(call.session.generation)?;
         match f(&self.begin()?) {
@@ -203,22 +218,25 @@ impl Mount {
         }
     }
 
-    /// Whether the servers still know a session: one look at the root directory.
-    fn answers(&self, call: &Call<'_>) -> bool {
-        connect::lookup_root(call.api, call.session.dfs, libc::O_RDONLY)
-            .map(|(raw, _)| release(call.api, raw))
-            .is_ok()
-    }
-
     /// Replaces the session numbered `dead` by one connected by this process; nothing happens if
-    /// another thread was faster. `EIO` if pool and container are not known by name.
+    /// another thread was faster. `EIO` if pool and container are not known by name, `ESTALE` if
+    /// they are no more. After a failure the next try is ten seconds later; until then calls get the
+    /// errno of the failure.
     pub(crate) fn reconnect(&self, dead: u32) -> Result<()> {
         let call = self.begin()?;
         if call.session.generation != dead {
             return Ok(());
         }
         let (pool, cont) = self.traits.names.as_ref().ok_or(Errno::EIO)?;
-        let (mut new, found) = connect::open(&self.client, pool, cont)?;
+        if let Some(errno) = self.outage.refused() {
+            return Err(errno);
+        }
+        let (mut new, found) = connect::open(&self.client, pool, cont).map_err(|e| {
+            let errno = e.entry_gone();
+            self.outage.connect_failed(errno, &self.traits.shown);
+            errno
+        })?;
+        self.outage.connected();
         if found.read_only && !self.traits.read_only {
             close(call.api, &new);
             return Err(Errno::EROFS);
@@ -242,9 +260,16 @@ impl Mount {
         }
     }
 
+    /// See [`crate::Filesystem::is_away`].
+    pub(crate) fn is_away(&self) -> bool {
+        self.outage.is_recent()
+    }
+
     /// An errno of libdfs as the kernel would say it for this mount.
     pub(crate) fn errno(&self, rc: i32) -> Errno {
-        match Errno::from_dfs(rc) {
+        let errno = Errno::from_dfs(rc);
+        self.outage.note(errno, &self.traits.shown);
+        match errno {
             Errno::EPERM if self.traits.read_only => Errno::EROFS,
             e => e,
         }

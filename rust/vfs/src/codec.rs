@@ -1,6 +1,7 @@
 //! How what processes tell each other is written: numbers of fixed size, little-endian, and strings
 //! behind their length. Whoever reads takes nothing for granted but the bytes' number.
 use dfs::ObjectId;
+use std::ffi::CString;
 
 /// Appends numbers and strings to bytes.
 pub(crate) struct Writer(pub(crate) Vec<u8>);
@@ -18,6 +19,14 @@ impl Writer {
     pub(crate) fn bytes(&mut self, v: &[u8]) {
         self.u32(v.len() as u32);
         self.0.extend_from_slice(v);
+    }
+    /// Pool and container, if they are known.
+    pub(crate) fn names(&mut self, v: Option<&(CString, CString)>) {
+        self.u32(v.is_some().into());
+        if let Some((pool, cont)) = v {
+            self.bytes(pool.as_bytes());
+            self.bytes(cont.as_bytes());
+        }
     }
 }
 
@@ -51,5 +60,14 @@ impl Reader<'_> {
     pub(crate) fn bytes(&mut self) -> Option<Vec<u8>> {
         let n = self.u32()? as usize;
         Some(self.take(n)?.to_vec())
+    }
+    pub(crate) fn string(&mut self) -> Option<CString> {
+        CString::new(self.bytes()?).ok()
+    }
+    pub(crate) fn names(&mut self) -> Option<Option<(CString, CString)>> {
+        Some(match self.u32()? {
+            0 => None,
+            _ => Some((self.string()?, self.string()?)),
+        })
     }
 }

@@ -11,7 +11,7 @@ use std::ffi::{CStr, CString};
 
 const DIRECTORY: &str = "keep";
 const MAGIC: u64 = 0x5049_4c34_4b45_4550;
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// A larger file is nobody's: a pool's handle grows with its servers, to some megabytes at most.
 const MAX_BYTES: i64 = 64 << 20;
 
@@ -23,7 +23,7 @@ pub struct Held {
     pub cont: CString,
     /// When the keeper started, seconds since 1970.
     pub since: i64,
-    /// The handles; `names` is of no meaning here.
+    /// The handles; their `names` lead to the very same container once they are dead.
     pub handles: Handles,
 }
 
@@ -51,6 +51,7 @@ impl Held {
         w.u32(self.handles.read_only.into());
         w.u32(self.handles.balanced.into());
         w.u64(self.handles.ordinal);
+        w.names(self.handles.names.as_ref());
         w.0
     }
 
@@ -61,8 +62,8 @@ impl Held {
             return None;
         }
         let held = Held {
-            pool: CString::new(r.bytes()?).ok()?,
-            cont: CString::new(r.bytes()?).ok()?,
+            pool: r.string()?,
+            cont: r.string()?,
             since: r.u64()? as i64,
             handles: Handles {
                 pool: r.bytes()?,
@@ -71,7 +72,7 @@ impl Held {
                 read_only: r.u32()? != 0,
                 balanced: r.u32()? != 0,
                 ordinal: r.u64()?,
-                names: None,
+                names: r.names()?,
             },
         };
         r.is_empty().then_some(held)
@@ -268,7 +269,7 @@ mod tests {
                 read_only: false,
                 balanced: true,
                 ordinal: 1,
-                names: None,
+                names: Some((c"pool".into(), c"uuid".into())),
             },
         }
     }

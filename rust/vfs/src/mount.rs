@@ -319,7 +319,8 @@ impl Mount {
         dfuses: Option<Handles>,
     ) -> Option<Arc<Filesystem>> {
         let import = |mut handles: Handles| {
-            handles.names = Some((pool.to_owned(), cont.to_owned()));
+            let named = || (pool.to_owned(), cont.to_owned());
+            handles.names.get_or_insert_with(named);
             handles.read_only |= self.read_only;
             Filesystem::import_handles(client, &handles).ok()
         };
@@ -386,7 +387,10 @@ fn reason(errno: Errno) -> &'static str {
         }
         Errno::EACCES | Errno::EPERM => "no permission (ask the container's owner for rights)",
         Errno::EINVAL => "not a POSIX container",
-        Errno::ETIMEDOUT => "no answer from the DAOS servers",
+        Errno::ETIMEDOUT | Errno::EHOSTUNREACH => {
+            "no answer from the DAOS servers (`dmg system query` shows their state)"
+        }
+        Errno::EIO => "cannot be connected (is daos_agent still running?)",
         _ => "cannot be mounted",
     }
 }

@@ -331,7 +331,8 @@ pub(crate) fn mode_at(p: &Process, node: &Node, now: u64) -> Result<Mode, Errno>
         None => match node.attr() {
             Ok(attr) => Ok(Mode::from(&attr)),
             // moved or removed by somebody else: judged as last seen
-            Err(e) => node.permissions.get(u64::MAX).ok_or(e),
+            Err(e @ (Errno::ENOENT | Errno::ESTALE)) => node.permissions.get(u64::MAX).ok_or(e),
+            Err(e) => Err(e),
         },
     }
 }

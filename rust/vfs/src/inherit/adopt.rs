@@ -93,7 +93,7 @@ fn offer_handles(p: &'static Process, manifest: &Manifest) {
                 read_only: m.read_only,
                 balanced: m.balanced,
                 ordinal: m.ordinal,
-                names: None,
+                names: m.names.clone(),
             });
         }
     }

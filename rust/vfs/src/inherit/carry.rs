@@ -239,6 +239,7 @@ fn mounted(mount: &'static Mount) -> Option<Mounted> {
         read_only: handles.read_only,
         balanced: handles.balanced,
         ordinal: handles.ordinal,
+        names: handles.names,
     })
 }
 

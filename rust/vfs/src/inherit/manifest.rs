@@ -9,7 +9,7 @@ use dfs::ObjectId;
 use std::ffi::CString;
 
 const MAGIC: u64 = 0x5049_4c45_5845_4331;
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 /// A manifest larger than this is nobody's.
 const MAX_BYTES: i64 = 64 << 20;
 const SEALS: i32 = libc::F_SEAL_WRITE | libc::F_SEAL_GROW | libc::F_SEAL_SHRINK | libc::F_SEAL_SEAL;
@@ -62,6 +62,8 @@ pub struct Mounted {
     pub balanced: bool,
     /// The container's number in inode numbers.
     pub ordinal: u64,
+    /// Pool and container, to connect to the very same when the handles die.
+    pub names: Option<(CString, CString)>,
 }
 
 /// One open file description.
@@ -191,6 +193,7 @@ impl Manifest {
             w.u32(m.read_only.into());
             w.u32(m.balanced.into());
             w.u64(m.ordinal);
+            w.names(m.names.as_ref());
         }
         w.i32(self.holder);
         w.0
@@ -211,7 +214,7 @@ impl Manifest {
         };
         if r.u32()? != 0 {
             let mut place = Whereabouts {
-                path: CString::new(r.bytes()?).ok()?,
+                path: r.string()?,
                 ..Whereabouts::default()
             };
             for _ in 0..r.u32()? {
@@ -252,6 +255,7 @@ impl Manifest {
                 read_only: r.u32()? != 0,
                 balanced: r.u32()? != 0,
                 ordinal: r.u64()?,
+                names: r.names()?,
             });
         }
         m.holder = r.i32()?;
@@ -307,6 +311,7 @@ mod tests {
                 read_only: true,
                 balanced: false,
                 ordinal: 1,
+                names: Some((c"p".into(), c"c".into())),
             }],
             holder: 603,
         }

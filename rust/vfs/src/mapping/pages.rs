@@ -249,6 +249,9 @@ impl Pages {
             if state.is_filled(chunk) {
                 result = result.and(self.write_chunk(state, chunk, &mut buffer));
             }
+            if result.is_err_and(Errno::is_outage) {
+                break; // the rest would wait as long, each
+            }
         }
         state.buffer = buffer;
         result

@@ -126,6 +126,9 @@ pub(crate) fn last_use(node: &mut Node) {
 fn destroy(node: &Node) {
     let Some(p) = Process::get() else { return };
     if let (Ok(fs), Ok(dir)) = (node.mount.fs(), directory(p, node.mount)) {
+        if fs.is_away() {
+            return; // swept later; many files must not wait for the servers one by one
+        }
         let _ = fs.unlink(&dir.object, &file_name(node.oid));
     }
 }
@@ -192,8 +195,10 @@ fn sweep(fs: &Arc<Filesystem>, dir: &Node) {
             return;
         };
         for name in names.iter() {
-            if is_abandoned(dir.mount, name) {
-                let _ = fs.unlink(&dir.object, name);
+            if is_abandoned(dir.mount, name)
+                && fs.unlink(&dir.object, name).is_err_and(|e| e.is_outage())
+            {
+                return;
             }
         }
     }

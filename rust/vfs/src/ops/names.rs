@@ -303,6 +303,11 @@ fn lost(mount: &Mount, node: Option<&Node>, attr: &Attr) {
 /// `renameat2(olddirfd, oldpath, newdirfd, newpath, flags)`
 pub fn renameat2(p: &'static Process, a: [i64; 6]) -> Op<i64> {
     let old = resolve::parent(p, a[0], a[1]);
+    if let Err(Reject::Errno(e)) = old {
+        if e.is_outage() {
+            return fail(e); // one attempt is enough
+        }
+    }
     let new = resolve::parent(p, a[2], a[3]);
     if matches!((&old, &new), (Err(Reject::NotOurs), Err(Reject::NotOurs))) {
         return Err(Reject::NotOurs);
