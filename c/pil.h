@@ -75,6 +75,8 @@ void pil_unhook(void);
 void pil_fork_prepare(void);
 void pil_fork_parent(int failed);
 void pil_fork_child(void);
+/* Whether this process shares the memory of another (vfork's, posix_spawn's child). */
+bool pil_in_shared_child(void);
 /* The last moment of the process (exit_group): report. */
 void pil_exit(int status);
 /* Before the real MPI_Init: bring DAOS up, if what MPI opens there may lie on a mount. */
@@ -88,6 +90,8 @@ void pil_dlopen_prepare(const char *file);
 
 /* > 0 while this thread is inside a call of ours; in an after-step: while the call was made by one. */
 unsigned pil_depth(void);
+/* The process is known to have one thread. */
+bool pil_is_alone(void);
 /*
  * What the running operation, which answers PIL_WAIT, wants made when it is over: fcntl with
  * a lock, which is copied. cancel: it is a cancellation point.
@@ -271,7 +275,6 @@ bool pil_stack_make(struct pil_tls *tls);
 void pil_adopt_now(void);
 /* Depth is not 0: makes it so if no call of ours runs. */
 void pil_depth_check(struct pil_tls *tls);
-extern long pil_pid;
 /* Makes the bookkeeping of private stacks; `single_threaded` is libc's flag, or NULL. */
 void pil_call_start(const char *single_threaded);
 

@@ -95,7 +95,6 @@ static void fork_parent(void)
 static void fork_child(void)
 {
 	errno = pil_tls.fork_errno;
-	pil_pid = pil_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0);
 	pil_fork_child();
 	fork_over();
 }

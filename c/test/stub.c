@@ -78,6 +78,10 @@ void pil_adopt(void) {}
 void pil_unhook(void) {}
 void pil_fork_prepare(void) {}
 void pil_fork_child(void) {}
+bool pil_in_shared_child(void)
+{
+	return false;
+}
 void pil_mpi_init(void) {}
 
 void pil_exit(int status)

@@ -21,6 +21,9 @@ pub unsafe extern "C" fn pil_dispatch(op: i32, args: *const [i64; 6]) -> i64 {
         let Some(process) = Process::get() else {
             return NOT_OURS;
         };
+        if op == catalogue::exit_group && vfs::inherit::is_idle_child(process) {
+            return NOT_OURS;
+        }
         vfs::inherit::catch_up();
         // SAFETY: the caller passes six words.
         let args = unsafe { *args };
@@ -46,6 +49,7 @@ pub unsafe extern "C" fn pil_after(op: i32, args: *const [i64; 6], ret: i64) -> 
         let Some(process) = Process::get() else {
             return ret;
         };
+        vfs::inherit::catch_up();
         // SAFETY: the caller passes six words.
         vfs::ops::after(process, op, unsafe { *args }, ret)
     })

@@ -7,6 +7,7 @@ mod c {
     unsafe extern "C" {
         pub fn pil_wants(nr: u32) -> bool;
         pub fn pil_depth() -> u32;
+        pub fn pil_is_alone() -> bool;
         pub fn pil_wait_later(fd: i32, cmd: i32, lock: *const libc::flock, cancel: i32);
         pub fn pil_probe_read(p: *const u8, n: usize) -> i64;
         pub fn pil_probe_write(p: *mut u8, n: usize) -> i64;
@@ -39,6 +40,7 @@ pub fn connect() {
             probe_write: c::pil_probe_write,
             copy_path: c::pil_copy_path,
             depth: c::pil_depth,
+            is_alone: c::pil_is_alone,
         });
         vfs::lock::set_later(c::pil_wait_later);
         vfs::ops::set_exec(c::pil_execveat);

@@ -55,6 +55,10 @@ fn prepare(config: &Config) -> bool {
         vfs::rundir::set(dir.clone());
     }
     vfs::mount::set_loader(load);
+    vfs::inherit::set_child(|| {
+        report::reset();
+        statistics::forked();
+    });
     vfs::dirstream::set_names_only(config.names_only);
     vfs::inherit::keep(config::kept());
     let explicit = config.mount.iter().map(|m| ExplicitMount {
@@ -212,6 +216,7 @@ pub extern "C" fn pil_spawn_prepare(
 ) {
     boundary((), || {
         if let Some(process) = Process::get() {
+            vfs::inherit::catch_up();
             vfs::inherit::spawn::prepare(process, path as i64, actions as i64, search != 0);
         }
     })
@@ -253,22 +258,29 @@ pub extern "C" fn pil_fork_parent(failed: i32) {
 /// pthread_atfork: after it, in the child.
 #[no_mangle]
 pub extern "C" fn pil_fork_child() {
-    boundary((), || {
-        report::reset();
-        statistics::forked();
-        if let Some(process) = Process::get() {
-            vfs::inherit::fork_child(process);
-        }
-    })
+    boundary((), vfs::inherit::fork_child)
+}
+
+/// Whether this process shares the memory of another.
+#[no_mangle]
+pub extern "C" fn pil_in_shared_child() -> bool {
+    boundary(false, vfs::inherit::in_shared_child)
 }
 
 /// The last moment of the process, after stdio's flush.
 #[no_mangle]
 pub extern "C" fn pil_exit(_status: i32) {
     boundary((), || {
-        // A posix_spawn child that could not exec: what is there to report is its parent's.
-        if Process::get().is_some() && vfs::inherit::in_shared_child() {
-            return;
+        if let Some(process) = Process::get() {
+            // A child that has done nothing has nothing to say, unless it was asked.
+            let silent = !report::enabled() && !statistics::enabled();
+            if silent && vfs::inherit::is_idle_child(process) {
+                return;
+            }
+            // A posix_spawn child that could not exec: what is there to report is its parent's.
+            if vfs::inherit::in_shared_child() {
+                return;
+            }
         }
         // A fork child would read every patched page to say what its parent will.
         if vfs::gate::image() == 1 || REPORT.get() == Some(&true) {

@@ -115,6 +115,11 @@ fn begin_once() {
     }
 }
 
+/// Whether this process is to count.
+pub fn enabled() -> bool {
+    STATE.load(Ordering::Relaxed) != OFF
+}
+
 /// Counts a call that was served: its value, or minus its error number. (An exec or an exit is asked
 /// about in any case, and is no call on a mount.)
 #[inline]

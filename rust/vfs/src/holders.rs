@@ -15,7 +15,7 @@ use crate::{call, inherit, rundir, Errno};
 use dfs::ObjectId;
 use once_cell::sync::OnceCell;
 use std::hash::Hasher;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 
 const NAME: &str = "open.1";
 const ENTRIES: usize = 1 << 16;
@@ -59,6 +59,10 @@ static TABLE: OnceCell<Option<Table>> = OnceCell::new();
 static ME: Guarded<Option<Holder>> = Guarded::new(None);
 /// Of `ME`, read without the lock.
 static TOKEN: AtomicU32 = AtomicU32::new(0);
+/// Its descriptor, or -1.
+static ME_FD: AtomicI32 = AtomicI32::new(-1);
+/// How many nodes are listed.
+static LISTED: AtomicU32 = AtomicU32::new(0);
 /// Of the child a fork is about to make.
 static CHILD: Guarded<Option<Holder>> = Guarded::new(None);
 
@@ -95,8 +99,9 @@ impl Hold {
         let raced = self
             .entry
             .compare_exchange(NONE, new, Ordering::AcqRel, Ordering::Acquire);
-        if raced.is_err() {
-            free(shared, new, token);
+        match raced {
+            Ok(_) => drop(LISTED.fetch_add(1, Ordering::Relaxed)),
+            Err(_) => drop(free(shared, new, token)),
         }
     }
 
@@ -117,6 +122,9 @@ impl Hold {
     /// The object is not open here any more; what others said of it meanwhile.
     pub fn release(&self) -> u64 {
         let at = self.entry.swap(NONE, Ordering::AcqRel);
+        if at != NONE {
+            LISTED.fetch_sub(1, Ordering::Relaxed);
+        }
         match (shared(), TOKEN.load(Ordering::Acquire)) {
             (Some(shared), token) if token != 0 => free(shared, at, token),
             _ => 0,
@@ -133,10 +141,15 @@ impl Hold {
         self.child.store(new, Ordering::Relaxed);
     }
 
-    /// In the child of a fork: the entry made for it, or (the fork was not announced) a new one.
-    pub fn fork_child(&self, key: u64) {
-        let prepared = self.child.swap(NONE, Ordering::Relaxed);
+    /// In the child of a fork: the entry made for it, or (the fork was not `announced`) a new one.
+    pub fn fork_child(&self, key: u64, announced: bool) {
+        let prepared = match (self.child.swap(NONE, Ordering::Relaxed), announced) {
+            (prepared, true) => prepared,
+            // That of a child between, which has not used it yet.
+            _ => NONE,
+        };
         if self.entry.swap(prepared, Ordering::Relaxed) != NONE && prepared == NONE {
+            LISTED.fetch_sub(1, Ordering::Relaxed);
             self.take(key);
         }
     }
@@ -205,33 +218,61 @@ pub fn start() {
     let _ = shared();
 }
 
-/// Before a fork, if anything is listed: the child's token.
+/// True if this process has anything listed. One load.
+pub fn has_any() -> bool {
+    LISTED.load(Ordering::Relaxed) > 0
+}
+
+/// Before a fork: the child's token. False if nothing is listed, and none is needed.
 pub fn fork_prepare() -> bool {
-    if TOKEN.load(Ordering::Acquire) == 0 {
+    if !has_any() {
         return false;
     }
     let child = Holder::new();
-    let made = child.is_some();
     *CHILD.lock() = child;
-    made
+    true
 }
 
-/// After a fork, in the parent.
+/// After a fork with a token, in the parent.
 pub fn fork_parent() {
     let child = CHILD.lock().take();
     drop(child);
 }
 
-/// In the child, before [`Hold::fork_child`]; true if anything may be listed.
-pub fn fork_child() -> bool {
+/// In the child, at once: the parent's token must not outlive the parent here. Only the descriptor
+/// goes; what is known of it goes with [`fork_child`]. Async-signal-safe.
+pub fn fork_child_begins() {
+    let fd = ME_FD.load(Ordering::Relaxed);
+    if fd >= 0 {
+        // SAFETY: the child's copy of a descriptor of ours, which it does not use.
+        let _ = unsafe { call!(SYS_close, fd) };
+    }
+}
+
+/// In the child, before [`Hold::fork_child`]; true if anything may be listed. `announced`: the
+/// descriptor of the parent's token is closed already; otherwise it is closed here if it is this
+/// process's `own`.
+pub fn fork_child(announced: bool, own: bool) -> bool {
     if TOKEN.load(Ordering::Acquire) == 0 {
         return false;
     }
-    let child = CHILD.lock().take();
+    let mut child = CHILD.lock().take();
+    if !announced {
+        // That of a child between.
+        match own {
+            true => drop(child.take()),
+            false => std::mem::forget(child.take()),
+        }
+    }
     TOKEN.store(child.as_ref().map_or(0, |c| c.token), Ordering::Release);
-    let parents = std::mem::replace(&mut *ME.lock(), child);
-    drop(parents);
-    true
+    let fd = child.as_ref().map_or(-1, Holder::raw);
+    ME_FD.store(fd, Ordering::Release);
+    match std::mem::replace(&mut *ME.lock(), child) {
+        Some(parents) if announced => parents.file.is_closed(),
+        Some(parents) if !own => std::mem::forget(parents),
+        parents => drop(parents),
+    }
+    has_any()
 }
 
 impl Holder {
@@ -362,7 +403,8 @@ fn first_token() -> Option<u32> {
     if me.is_none() {
         *me = Some(Holder::new()?);
     }
-    let token = me.as_ref().map(|me| me.token)?;
+    let (token, fd) = me.as_ref().map(|me| (me.token, me.raw()))?;
+    ME_FD.store(fd, Ordering::Release);
     TOKEN.store(token, Ordering::Release);
     Some(token)
 }

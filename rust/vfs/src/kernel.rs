@@ -42,6 +42,16 @@ pub fn check(ret: i64) -> Result<i64, Errno> {
     }
 }
 
+/// Fifty microseconds for somebody else's turn.
+pub fn nap() {
+    let time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 50_000,
+    };
+    // SAFETY: the kernel reads the struct.
+    let _ = unsafe { crate::call!(SYS_nanosleep, &raw const time, 0) };
+}
+
 /// A system call with fewer than six arguments: `call!(SYS_close, fd)`.
 #[macro_export]
 macro_rules! call {

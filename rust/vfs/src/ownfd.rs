@@ -60,6 +60,14 @@ impl OwnFd {
         self.0
     }
 
+    /// The number was closed by other means, and is anybody's now.
+    pub fn is_closed(self) {
+        if filter::fd_is(self.0) == filter::HIDDEN {
+            filter::mark_fd(self.0, filter::KERNEL);
+        }
+        std::mem::forget(self);
+    }
+
     /// Whether the descriptor goes away at exec.
     pub fn set_cloexec(&self, on: bool) -> Result<(), Errno> {
         let flag = if on { libc::FD_CLOEXEC } else { 0 };

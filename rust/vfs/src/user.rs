@@ -13,6 +13,8 @@ pub struct Hooks {
     pub probe_write: unsafe extern "C" fn(*mut u8, usize) -> i64,
     /// `pil_copy_path`: length without NUL, `-EFAULT` or `-ENAMETOOLONG`.
     pub copy_path: unsafe extern "C" fn(*mut u8, *const u8, usize) -> i64,
+    /// `pil_is_alone`: the process is known to have one thread.
+    pub is_alone: unsafe extern "C" fn() -> bool,
     /// `pil_depth`: above 0 a call is made by us or by libdaos beneath us.
     pub depth: unsafe extern "C" fn() -> u32,
 }
@@ -21,6 +23,12 @@ pub struct Hooks {
 pub fn beneath() -> bool {
     // SAFETY: the routine reads one thread-local word.
     HOOKS.get().is_some_and(|h| unsafe { (h.depth)() } > 0)
+}
+
+/// True if the process is known to have one thread only.
+pub fn is_alone() -> bool {
+    // SAFETY: the routine reads one byte.
+    HOOKS.get().is_some_and(|h| unsafe { (h.is_alone)() })
 }
 
 /// Set once by the entry layer.

@@ -19,7 +19,8 @@ fn in_child(f: impl FnOnce()) {
     // SAFETY: the child runs the operations and ends.
     let pid = unsafe { libc::fork() };
     if pid == 0 {
-        vfs::inherit::fork_child(p);
+        vfs::inherit::fork_child();
+        vfs::inherit::catch_up();
         let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f));
         // SAFETY: ends the child without the test harness's handlers.
         unsafe { libc::_exit(i32::from(done.is_err())) };

@@ -243,10 +243,18 @@ impl Table {
         self.stale.load(Ordering::Relaxed)
     }
 
-    /// Before a fork: no descriptor is half made, and every open file gets a reference for the
-    /// child.
-    pub fn fork_prepare(&self) {
-        self.mutations.close();
+    /// True if any number is ours, or may be.
+    pub fn has_any(&self) -> bool {
+        (0..filter::end()).any(|fd| filter::fd_is(fd) == filter::OURS)
+            || self.high_end.load(Ordering::Acquire) > 0
+    }
+
+    /// Before a fork: no descriptor is half made (`lock`: there are other threads), and every open
+    /// file gets a reference for the child.
+    pub fn fork_prepare(&self, lock: bool) {
+        if lock {
+            self.mutations.close();
+        }
         let fork = self.forks.fetch_add(1, Ordering::Relaxed) + 1;
         self.each(&mut |_, file| {
             if file.first_in_fork(fork) {
@@ -255,7 +263,7 @@ impl Table {
         });
     }
 
-    /// After a fork, in the parent.
+    /// After a fork for which changes were locked out, in the parent.
     pub fn fork_parent(&self) {
         self.mutations.open();
     }
@@ -266,8 +274,7 @@ impl Table {
         self.mutations.reset();
     }
 
-    /// After a fork that failed, in the parent: gives the child's references back. Instead of
-    /// [`Table::fork_parent`].
+    /// After a fork that failed, in the parent: gives the child's references back.
     pub fn fork_failed(&self) {
         let fork = self.forks.fetch_add(1, Ordering::Relaxed) + 1;
         self.each(&mut |_, file| {
@@ -275,14 +282,12 @@ impl Table {
                 file.slot.give();
             }
         });
-        self.mutations.open();
     }
 
     /// In the child of a raw `clone(2)` that ran no [`Table::fork_prepare`]: takes the references
     /// now. A file the parent closed meanwhile keeps its offset to itself.
     pub fn fork_unprepared(&self) {
-        self.fork_prepare();
-        self.mutations.open();
+        self.fork_prepare(false);
     }
 
     #[inline]

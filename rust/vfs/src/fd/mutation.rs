@@ -1,5 +1,6 @@
 //! Changes of numbers against forks: the child of a fork must never see half of one. Changes count
 //! themselves in and out; a fork closes the door and waits until nobody is inside.
+use crate::kernel::nap;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Who is changing a number; a fork waits for them and keeps new ones out, so that the child never
@@ -25,7 +26,7 @@ impl Mutations {
             .fetch_update(Ordering::AcqRel, Ordering::Relaxed, another)
             .is_err()
         {
-            yield_now();
+            nap();
         }
         Mutation(self)
     }
@@ -38,7 +39,7 @@ impl Mutations {
             if self.0.load(Ordering::Acquire) == FORKING {
                 return;
             }
-            yield_now();
+            nap();
         }
     }
 
@@ -61,13 +62,4 @@ impl Drop for Mutation<'_> {
              .0
             .fetch_update(Ordering::AcqRel, Ordering::Relaxed, less);
     }
-}
-
-fn yield_now() {
-    let pause = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 50_000,
-    };
-    // SAFETY: sleeps.
-    let _ = unsafe { crate::call!(SYS_nanosleep, &raw const pause, 0) };
 }

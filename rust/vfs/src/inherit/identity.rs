@@ -1,11 +1,34 @@
 //! Which process is this? The recorded process id, and a page the kernel wipes in every fork
 //! child: together they tell a child with its own copy of our memory from one that shares it.
-//! Everything here is async-signal-safe and allocates nothing.
+//! A child's own step waits until it uses something of ours ([`catch_up`]): most children exec or
+//! end before, and each page they write is copied for them. Everything here is async-signal-safe
+//! and allocates nothing.
 use crate::{inherit, kernel, Errno};
-use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 static PID: AtomicI32 = AtomicI32::new(0);
-static WITNESS: AtomicPtr<AtomicU32> = AtomicPtr::new(std::ptr::null_mut());
+static WITNESS: AtomicPtr<Witness> = AtomicPtr::new(std::ptr::null_mut());
+/// The thread that is catching up, by its pointer.
+static CATCHING_UP: AtomicUsize = AtomicUsize::new(0);
+
+/// The page that every fork child finds empty. It is no copy of the parent's, so that writing to it
+/// around a fork costs the parent nothing.
+#[repr(C)]
+struct Witness {
+    state: AtomicU32,
+    /// The child of an announced fork.
+    pid: AtomicI32,
+    /// What a fork under way has done and has to undo.
+    undo: AtomicU32,
+}
+
+/// The process that [`PID`] names. (The page as the kernel leaves it, 0: a child of a raw clone(2), for
+/// which nothing was prepared.)
+const KNOWN: u32 = 1;
+/// A child of a fork; its step is still to come.
+const ANNOUNCED: u32 = 2;
+/// That step is under way.
+const BUSY: u32 = 3;
 
 /// Effective user and group at start: handles and descriptors are theirs alone.
 static IDS: AtomicU64 = AtomicU64::new(0);
@@ -42,18 +65,12 @@ pub fn pid() -> i32 {
 }
 
 /// True in a child that shares our memory (`CLONE_VM`: vfork, posix_spawn): it must not change
-/// the shared tables. One getpid. In a fork child whose atfork step did not run (raw clone) that
-/// step is done first.
+/// the shared tables. One getpid. A fork child's own step is done first ([`catch_up`]).
 pub fn in_shared_child() -> bool {
     start();
+    catch_up();
     if getpid() == PID.load(Ordering::Acquire) {
         inherit::overlay::sweep();
-        return false;
-    }
-    let page = WITNESS.load(Ordering::Acquire);
-    // SAFETY: the page is mapped once and never unmapped.
-    if !page.is_null() && unsafe { (*page).load(Ordering::Acquire) } == 0 {
-        inherit::fork::unannounced_child();
         return false;
     }
     true
@@ -76,24 +93,87 @@ pub fn only_in_own_memory(what: &str) -> Result<(), Errno> {
     Err(Errno::EAGAIN)
 }
 
-/// Before a call is served: in a fork child whose atfork step did not run (raw clone) that step is
-/// done now. Two loads.
+/// Before anything of ours is used: in a fork child that has not yet done its step ([`super::fork`])
+/// it is done now. Two loads.
 #[inline]
 pub fn catch_up() {
-    let page = WITNESS.load(Ordering::Relaxed);
-    // SAFETY: the page is mapped once and never unmapped.
-    if !page.is_null() && unsafe { (*page).load(Ordering::Relaxed) } == 0 {
-        inherit::fork::unannounced_child();
+    if let Some(page) = witness() {
+        if page.state.load(Ordering::Acquire) != KNOWN {
+            catch_up_at(page);
+        }
     }
 }
 
+/// One thread does it, the others wait: at most about a second, since a `CLONE_VM` child killed in
+/// the middle never ends it.
+#[cold]
+fn catch_up_at(page: &'static Witness) {
+    const TURNS: u32 = 20_000;
+    for _ in 0..TURNS {
+        let state = page.state.load(Ordering::Acquire);
+        let begun = state != KNOWN && state != BUSY;
+        if state == KNOWN || CATCHING_UP.load(Ordering::Acquire) == thread_pointer() {
+            return;
+        }
+        let exchange = |state| {
+            page.state
+                .compare_exchange(state, BUSY, Ordering::AcqRel, Ordering::Relaxed)
+        };
+        if begun && exchange(state).is_ok() {
+            CATCHING_UP.store(thread_pointer(), Ordering::Release);
+            let announced = state == ANNOUNCED;
+            let pid = match announced {
+                true => page.pid.load(Ordering::Acquire),
+                false => getpid(),
+            };
+            PID.store(pid, Ordering::Release);
+            // A child that shares this one's memory may be the first to use it.
+            inherit::fork::child(announced, pid == getpid());
+            CATCHING_UP.store(0, Ordering::Release);
+            page.state.store(KNOWN, Ordering::Release);
+            return;
+        }
+        kernel::nap();
+    }
+    page.state.store(KNOWN, Ordering::Release);
+}
+
+/// In the child of a fork, at once: it is one, and its step may wait. False if that cannot be noted.
+pub(super) fn announce() -> bool {
+    let Some(page) = witness() else { return false };
+    page.pid.store(getpid(), Ordering::Relaxed);
+    page.state.store(ANNOUNCED, Ordering::Release);
+    true
+}
+
+/// True in a fork child (and in one that shares its memory) that has used nothing of ours yet.
+pub(super) fn is_waiting() -> bool {
+    witness().is_some_and(|page| page.state.load(Ordering::Acquire) == ANNOUNCED)
+}
+
+/// Notes, in the parent, what is to be undone after a fork.
+pub(super) fn to_undo(what: u32) {
+    if let Some(page) = witness() {
+        page.undo.store(what, Ordering::Relaxed);
+    }
+}
+
+/// What is to be undone.
+pub(super) fn undo() -> u32 {
+    witness().map_or(u32::MAX, |page| page.undo.load(Ordering::Relaxed))
+}
+
+#[inline]
+fn witness() -> Option<&'static Witness> {
+    // SAFETY: null, or a page that is mapped once and never unmapped.
+    unsafe { WITNESS.load(Ordering::Acquire).as_ref() }
+}
+
 /// Records this process as the owner of the memory.
-pub(super) fn record() {
+fn record() {
     PID.store(getpid(), Ordering::Release);
-    let page = WITNESS.load(Ordering::Acquire);
-    if !page.is_null() {
-        // SAFETY: as above.
-        unsafe { (*page).store(1, Ordering::Release) };
+    if let Some(page) = witness() {
+        page.state.store(KNOWN, Ordering::Release);
     }
 }
 
@@ -127,9 +207,9 @@ fn map_witness() -> Result<(), Errno> {
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
     // SAFETY: a new anonymous mapping.
     let page = unsafe { crate::call!(SYS_mmap, 0, PAGE, prot, flags, -1, 0) }?;
-    // SAFETY: our own page. Before Linux 4.14 it stays copied, and only announced forks are known.
+    // SAFETY: our own page. Before Linux 4.14 it is copied, and only announced forks are known.
     let _ = unsafe { crate::call!(SYS_madvise, page, PAGE, MADV_WIPEONFORK) };
-    let page = page as usize as *mut AtomicU32;
+    let page = page as usize as *mut Witness;
     if WITNESS
         .compare_exchange(
             std::ptr::null_mut(),

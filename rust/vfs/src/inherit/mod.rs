@@ -22,6 +22,6 @@ pub mod stage;
 
 pub use adopt::{adopt, adopt_from, program};
 pub use environment::{keep, Kept};
-pub use fork::{fork_child, fork_parent, fork_prepare};
+pub use fork::{fork_child, fork_parent, fork_prepare, is_idle_child, set_child};
 pub use identity::{catch_up, in_shared_child, only_in_own_memory, pid, start};
 pub use overlay::{overlay_get, overlay_set, Seen};

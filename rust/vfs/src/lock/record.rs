@@ -121,9 +121,16 @@ impl Locks {
         file.locks.share(|| self.for_description(&file.node));
     }
 
-    /// In a fork child: record locks are the parent's.
-    pub fn forked(&self) {
-        self.shadows.lock().clear();
+    /// In a fork child: record locks are the parent's. `own`: the descriptors are those of the process
+    /// that runs here.
+    pub fn forked(&self, own: bool) {
+        if self.count.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let parents = std::mem::take(&mut *self.shadows.lock());
+        if !own {
+            std::mem::forget(parents);
+        }
         self.count.store(0, Ordering::Relaxed);
     }
 

@@ -48,6 +48,11 @@ impl Mappings {
         self.limit.store(bytes, Ordering::Relaxed);
     }
 
+    /// True if there is any. One load.
+    pub fn has_any(&self) -> bool {
+        pil_filter.mappings.load(Ordering::Acquire) > 0
+    }
+
     /// The largest range one mmap may read.
     pub fn limit(&self) -> u64 {
         self.limit.load(Ordering::Relaxed)

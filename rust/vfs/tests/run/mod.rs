@@ -76,7 +76,8 @@ pub fn fork(p: &'static Process, child: impl FnOnce() -> i32) -> Child {
         inherit::fork_parent(p, false);
         return Child(pid);
     }
-    inherit::fork_child(p);
+    inherit::fork_child();
+    inherit::catch_up();
     let status = std::panic::catch_unwind(std::panic::AssertUnwindSafe(child)).unwrap_or(99);
     let _ = op::dispatch(p, op::exit_group, [status.into(), 0, 0, 0, 0, 0]);
     // SAFETY: ends the process without what the test harness wants done.
