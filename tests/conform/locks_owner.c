@@ -233,6 +233,8 @@ static void after_exec(void)
 	int other = MUST(open(getenv("T_FLOCKED"), O_RDWR));
 
 	CHECK_ERRNO(flock(other, LOCK_SH | LOCK_NB), EWOULDBLOCK);
+	/* A descriptor of that one was closed on the way. */
+	holds(getenv("T_CLOSED"), 0, 0, 0);
 	struct flock lock = area(F_UNLCK, 0, 5);
 
 	CHECK_OK(fcntl(fd, F_SETLK, &lock));
@@ -257,10 +259,15 @@ static void execs(void *arg)
 	lock = area(F_WRLCK, 0, 5);
 	CHECK_OK(fcntl(fd, F_SETLK, &lock));
 	CHECK_OK(flock(flocked, LOCK_EX));
+	int closed = MUST(open(t_at("h"), O_RDWR | O_CLOEXEC));
+
+	MUST(dup(closed));
+	CHECK_OK(fcntl(closed, F_SETLK, &lock));
 	snprintf(number, sizeof(number), "%d", fd);
 	setenv("T_LOCKED", number, 1);
 	setenv("T_PATH", path, 1);
 	setenv("T_FLOCKED", t_at("g"), 1);
+	setenv("T_CLOSED", t_at("h"), 1);
 	execl(t_self, t_self, t_at("in-exec"), "kernel", "after_exec",
 	      (char *)NULL);
 	t_fail(T_HERE, "exec: %d", errno);
@@ -270,6 +277,7 @@ static void kept_over_exec(void)
 {
 	t_put(t_at("f"), "0123456789");
 	t_put(t_at("g"), "x");
+	t_put(t_at("h"), "x");
 	CHECK_CHILD(execs, NULL);
 	holds(t_at("f"), 0, 0, 0);
 }

@@ -12,7 +12,7 @@ use crate::mount::Mount;
 use crate::ownfd::OwnFd;
 use crate::process::Process;
 use crate::{call, filter, ownfd, Errno};
-use dfs::Kind;
+use dfs::{Kind, ObjectId};
 
 /// A process state on its way to a new program. It owns nothing but the manifest's descriptor: in
 /// a child that shares our memory it is never dropped.
@@ -49,14 +49,17 @@ impl Carry {
             program: program.to_vec(),
             ..Manifest::default()
         };
-        sort(p, shared, &mut manifest)?;
+        let unlocked = sort(p, shared, &mut manifest)?;
         if let Some(Ok(place)) = p.cwd.whereabouts() {
             let (dev, ino) = p.cwd.parked_identity();
             manifest.cwd = Some((place, dev, ino));
         }
         if !shared {
-            p.locks
-                .each(&mut |mount, oid, fd| manifest.shadows.push((mount, oid, fd.raw())));
+            p.locks.each(&mut |mount, oid, fd| {
+                if !unlocked.contains(&(mount, oid)) {
+                    manifest.shadows.push((mount, oid, fd.raw()));
+                }
+            });
         }
         manifest.mounts = p.mounts.iter().filter_map(mounted).collect();
         if manifest.is_empty() {
@@ -145,15 +148,23 @@ fn listed(p: &'static Process) -> Vec<u64> {
     keys
 }
 
-/// Which open files survive, and which close.
-fn sort(p: &'static Process, shared: bool, manifest: &mut Manifest) -> Result<(), Errno> {
+/// Which open files survive, and which close. Answers the objects of which a descriptor closes: the
+/// process's record locks on them go.
+fn sort(
+    p: &'static Process,
+    shared: bool,
+    manifest: &mut Manifest,
+) -> Result<Vec<(u64, ObjectId)>, Errno> {
     let mut failed = None;
-    let mut closing = Vec::new();
+    let (mut closing, mut objects) = (Vec::new(), Vec::new());
     p.fds.each(&mut |fd, file| {
         let slot = (file.slot.index(), file.slot.generation());
         match survives(fd) {
             Some(true) => {}
-            Some(false) => return closing.push(slot),
+            Some(false) => {
+                objects.push((file.node.mount.hash(), file.node.oid));
+                return closing.push(slot);
+            }
             None => return,
         }
         if let Err(e) = imprint(fd, slot) {
@@ -169,7 +180,7 @@ fn sort(p: &'static Process, shared: bool, manifest: &mut Manifest) -> Result<()
         closing.dedup();
         manifest.closed = closing;
     }
-    failed.map_or(Ok(()), Err)
+    failed.map_or(Ok(objects), Err)
 }
 
 /// Whether a number stays open over an exec; `None` if the kernel does not know it.
