@@ -264,7 +264,7 @@ int pil_gate_c(struct pil_frame *f)
 		case PIL_OURS:
 			if (is_funnelled(f))
 				pthread_testcancel();
-			tls->site = (uint32_t)f->site->index;
+			tls->by = (uint32_t)f->nr;
 			job = (struct pil_job){
 				.task = PIL_TASK_DISPATCH, .op = op, .args = a, .wait = &wait
 			};
@@ -316,7 +316,7 @@ struct pil_answer pil_syscall_c(long nr, const long given[6])
 	if (pil_ops[row->op].flags & (PIL_SIGNAL | PIL_PROCESS))
 		return answer; /* the real one's own site */
 	lower(row, given, a);
-	answer.value = pil_serve(row->op, a);
+	answer.value = pil_serve(row->op, a, (uint32_t)nr);
 	if (answer.value != PIL_NOT_OURS) {
 		answer.value = pil_return(answer.value);
 		answer.handled = 1;

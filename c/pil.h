@@ -93,6 +93,12 @@ unsigned pil_depth(void);
 /* The process is known to have one thread. */
 bool pil_is_alone(void);
 /*
+ * Who makes the call being served: PIL_BY_EXPORT and the number of an exported symbol, or the
+ * number of a kernel call, made by libc or through syscall(2)'s function.
+ */
+uint32_t pil_by(void);
+#define PIL_BY_EXPORT (1U << 31)
+/*
  * What the running operation, which answers PIL_WAIT, wants made when it is over: fcntl with
  * a lock, which is copied. cancel: it is a cancellation point.
  */
@@ -193,7 +199,7 @@ struct pil_tls {
 	uint32_t after;    /* an after-step runs */
 	uint32_t held;     /* depth is raised on the application's own stack (start, fork) */
 	uint32_t exec;     /* an exec system call is being made */
-	uint32_t site;     /* index of the site being served, or ~0 for an export */
+	uint32_t by;       /* who makes the call being served: pil_by */
 	int fork_errno;    /* errno before the fork under way */
 	struct pil_wait wait; /* what the running operation leaves to its caller */
 };
@@ -261,9 +267,9 @@ struct pil_job {
 /* Runs a job at depth + 1; from_site: the caller's vector registers are live. */
 long pil_run(struct pil_job *job, bool from_site);
 /* The same, from an exported function that is not beneath a call of ours: classify, testcancel, run. */
-long pil_serve(int op, const long args[6]);
+long pil_serve(int op, const long args[6], uint32_t by);
 /* The same for an operation that a single descriptor decides, which is `what` (enum pil_fd). */
-long pil_serve_fd(int op, const long args[6], uint8_t what);
+long pil_serve_fd(int op, const long args[6], uint8_t what, uint32_t by);
 /* The after-step of a function that libc makes of several calls, or for all threads. */
 void pil_watch(int op, const long args[6], long result);
 /* The answer of a job that is PIL_WAIT; from_site: libc sees to cancellation. */

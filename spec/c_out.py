@@ -207,7 +207,8 @@ def shim(op, sym):
     else:
         real = f"\treturn {real};\n}}\n\n"
     fd = decisive_fd(op, sym)
-    serve = f"pil_serve_fd(PIL_OP_{op.ident}, a, pil_fd_is({fd}))" if fd else f"pil_serve(PIL_OP_{op.ident}, a)"
+    by = f"PIL_BY_EXPORT | PIL_SYM_{sym.name}"
+    serve = f"pil_serve_fd(PIL_OP_{op.ident}, a, pil_fd_is({fd}), {by})" if fd else f"pil_serve(PIL_OP_{op.ident}, a, {by})"
     out = [f"PIL_SERVE {spaced(sym.returns, 'serve_' + sym.name)}({fixed})\n{{\n",
            f"\tif ({condition(op, sym)}) {{\n",
            f"\t\tconst long a[6] = {{ {args} }};\n",

@@ -66,6 +66,7 @@ class Operation:
     classes: list = field(default_factory=list)   # (word, [numbers], extra)
     level: str = ""
     errno: str = ""
+    declines: list = field(default_factory=list)  # error names that mean: DFS has it not
     report: str = ""
     report_if: tuple = None   # (counter, argument, constant)
     note: str = ""
@@ -75,6 +76,14 @@ class Operation:
     def has(self, word):
         """Whether the operation carries the class `word`."""
         return any(c[0] == word for c in self.classes)
+
+    def places(self):
+        """Arguments that say what a call is about: (descriptor, paths), -1 and [] where there is none."""
+        fds = [numbers[0] for word, numbers, _ in self.classes if word in ("fd", "mmapfd") and numbers]
+        fds += [0 for word, _, _ in self.classes if word in ("rights", "address")]
+        paths = [numbers[-1] for word, numbers, _ in self.classes if word in ("at", "path")]
+        dirs = [numbers[0] for word, numbers, _ in self.classes if word == "at"]
+        return (fds + dirs + [-1])[0], paths
 
     @property
     def ident(self):
@@ -226,6 +235,8 @@ def read_calls(path=HERE / "calls.tbl"):
                     counter, _, cond = second.strip().partition(" if ")
                     arg, _, name = cond.partition("&")
                     op.report_if = (counter.strip(), int(arg), name.strip())
+            elif word == "declines":
+                op.declines = [name.strip() for name in rest.split(",")]
             elif word == "note":
                 op.note = rest
             elif word == "nr":

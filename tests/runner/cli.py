@@ -15,6 +15,11 @@ WRONG = {
     "no-store": (["env", "--embedded", "/nonexistent"], "no store"),
     "unknown-format": (["env", "--format", "fish"], "fish"),
     "unknown-shell": (["completions", "tcl"], "tcl"),
+    "check-nothing": (["check", "/nonexistent"], "No such file"),
+    "check-unknown": (["check", "no-such-program-anywhere"], "no such program"),
+    "check-directory": (["check", "/"], "not a regular file"),
+    "trace-nothing": (["trace", "--"], "CMD"),
+    "trace-unwritable": (["trace", "--output", "/nonexistent/file", "--", "true"], "cannot write"),
     "unknown-word": (["walk"], "walk"),
     "no-report": (["report", "/proc/self/fdinfo"], "no report"),
     "no-directory": (["report", "/nonexistent"], "cannot read"),
@@ -109,7 +114,7 @@ def report(place):
     top = os.path.join(os.path.dirname(place.mount.store), "report")
     os.mkdir(top)
     place.who.own(top)
-    script = "echo 12345678 > /dfs/f; cat /dfs/f; cat /dfs/none; (cat /dfs/f; kill -9 $BASHPID); exec cat /dfs/f"
+    script = "echo 12345678 > /dfs/f; cat /dfs/f; cat /dfs/none; ln /dfs/f /dfs/g; (cat /dfs/f; kill -9 $BASHPID); exec cat /dfs/f"
     place.run("run", *place.options, "--", "/bin/bash", "-c", script, PIL4DFS_REPORT_DIR=top)
     done = place.run("report", top, "--json")
     records = [json.loads(line) for line in done.out.splitlines()]
@@ -117,9 +122,9 @@ def report(place):
     for record in records:
         for name, count in record["counts"].items():
             total[name] = total.get(name, 0) + count
-    wanted = {"bytes_copied": 27, "bytes_written": 9, "errno.2": 1, "failed.openat": 1, "served.write": 1}
+    wanted = {"bytes_copied": 27, "bytes_written": 9, "errno.2": 1, "failed.openat": 1, "served.write": 1, "declined.linkat": 1, "declined_by.linkat": 1}
     wrong = {name: total.get(name) for name, count in wanted.items() if total.get(name) != count}
-    if wrong or len(records) != 5 or any(record["running"] for record in records):
+    if wrong or len(records) != 6 or any(record["running"] for record in records):
         return f"{wrong} of {len(records)} records: {done.says()}"
     files = [os.path.join(top, name) for name in ("plot.svg", "metrics.prom")]
     table = place.run("report", top, "--svg", files[0], "--prometheus", files[1])
@@ -128,7 +133,117 @@ def report(place):
     return "" if shown else table.says()
 
 
-CASES = [report, variables_for_a_shell, variables_as_json, doctor_content, doctor_worried, doctor_without_daos, completions, closed_reader, exit_status]
+SOURCE = {
+    "plain": ("int main(void) { return 0; }", []),
+    "static": ("int main(void) { return 0; }", ["-static"]),
+    "own-call": (
+        """int main(void) { long r; __asm__ volatile("syscall" : "=a"(r) : "a"(257), "D"(-100), "S"("/"), "d"(0)
+        : "rcx", "r11", "memory"); return r < 0; }""",
+        [],
+    ),
+}
+
+
+def checked(place, program, *words):
+    done = place.run("check", program, "--json", *words)
+    return done.status, json.loads(done.out)
+
+
+def check_kinds(place):
+    """What the file of a program says: whether the library is loaded into it, and what serves it otherwise."""
+    top = os.path.dirname(place.mount.store)
+    for name, (source, flags) in SOURCE.items():
+        text = os.path.join(top, name + ".c")
+        with open(text, "w", encoding="ascii") as file:
+            file.write(source)
+        made = base.run(["gcc", "-O1", *flags, "-o", os.path.join(top, name), text], timeout=60)
+        if made.status != 0:
+            return made.says()
+    with open(os.path.join(top, "plain"), "rb") as file:
+        program = file.read()
+    with open(os.path.join(top, "script"), "w", encoding="ascii") as file:
+        file.write("#!/usr/bin/env bash\n")
+    # The loader's name is all that tells a program of another C library.
+    for name, data in (("musl", program.replace(b"ld-linux-x86-64.so.2", b"ld-musl-x86_64.so.1\0")), ("text", b"no program\n")):
+        with open(os.path.join(top, name), "wb") as file:
+            file.write(data)
+    for name in ("script", "musl", "text"):
+        os.chmod(os.path.join(top, name), 0o755)
+    wanted = {
+        "plain": (0, "loads", "library"),
+        "static": (1, "static", "fuse"),
+        "own-call": (0, "loads", "library"),
+        "script": (0, "loads", "library"),
+        "musl": (1, "other-libc", "fuse"),
+        "text": (1, "loads", "no"),
+        "/bin/su": (0, "loads", "library") if place.who.uid == 0 else (1, "set-id", "no"),
+    }
+    for name, said in wanted.items():
+        status, verdict = checked(place, os.path.join(top, name))
+        if (status, verdict["kind"], verdict["served_by"]) != said:
+            return f"{name}: {status} {verdict}"
+    own = checked(place, os.path.join(top, "own-call"))[1]
+    through = checked(place, os.path.join(top, "script"))[1]["through"]
+    cat = checked(place, "cat")[1]
+    if own["system_calls"] != {"openat": 1} or through[-1][-5:] != "/bash" or "open" not in cat["imports"]:
+        return f"{own} {through} {cat}"
+    text = place.run("check", os.path.join(top, "static"))
+    return "" if b"pil4dfs run gives it" in text.out else text.says()
+
+
+JOB = "echo 12345678 > /dfs/f; cat /dfs/f; cat /dfs/none; ln /dfs/f /dfs/g; exit 7"
+
+
+def trace(place):
+    """Every call on the mount has its line, with who made it and how it was answered; the status is the program's."""
+    out = os.path.join(os.path.dirname(place.mount.store), "calls")
+    with open(out, "w", encoding="ascii"):
+        place.who.own(out)
+    done = place.run("trace", *place.options, "--json", "--output", out, "--", "/bin/sh", "-c", JOB)
+    with open(out, encoding="ascii") as file:
+        lines = [json.loads(line) for line in file]
+    sums = lines.pop()["summary"]
+    seen = {(line["call"], line["by"].replace("64", ""), line["verdict"], line.get("errno")) for line in lines}
+    wanted = {("openat", "open", "served", None), ("openat", "open", "failed", 2), ("linkat", "linkat", "declined", 1)}
+    written = [line for line in lines if line["call"] == "write"]
+    wrong = wanted - seen
+    if done.status != 7 or done.out != b"12345678\n" or wrong or [line["result"] for line in written] != [9]:
+        return f"{wrong} {lines} {done.says()}"
+    if sums["operations"]["linkat"]["declined"] != 1 or sums["by"]["linkat"]["declined"] != 1 or sums["processes"] != 4:
+        return str(sums)
+    if sums["calls"] != len(lines):
+        return f"{sums['calls']} calls, {len(lines)} lines"
+    text = place.run("trace", *place.options, "--", "/bin/sh", "-c", JOB)
+    told = (b'("/dfs/f", "/dfs/g") = -1 Operation not permitted  declined', b"declined: DFS has it not: linkat 1", b"a second; 2 answered")
+    if any(piece not in text.err for piece in told):
+        return text.says()
+    short = place.run("trace", *place.options, "--summary", "--", "/bin/sh", "-c", JOB)
+    return "" if short.status == 7 and told[1] in short.err and told[0] not in short.err else short.says()
+
+
+def trace_of_nothing(place):
+    """A program that touches no mount, one that cannot be traced, one that is not there."""
+    quiet = place.run("trace", *place.options, "--", "true")
+    gone = place.run("trace", *place.options, "--", "/nonexistent")
+    static = place.run("trace", "--", "/bin/busybox", "true") if os.path.exists("/bin/busybox") else None
+    if quiet.status != 0 or b"no call on a mount" not in quiet.err or gone.status != 127:
+        return quiet.says() + gone.says()
+    return "" if static is None or static.status == 2 and b"nothing to trace" in static.err else static.says()
+
+
+def trace_of_the_unwritable(place):
+    """A file that cannot be written: one line a process, and the program goes on; below a limit of file sizes nothing is written."""
+    done = place.run("run", *place.options, "--", "cat", "/etc/hostname", PIL4DFS_TRACE="/nonexistent/file")
+    if done.status != 0 or done.err.count(b"\n") != 1 or b"PIL4DFS_TRACE=/nonexistent/file" not in done.err:
+        return done.says()
+    out = os.path.join(os.path.dirname(place.mount.store), "lines")
+    done = place.run("run", *place.options, "--", "bash", "-c", "ulimit -f 1000000; for i in $(seq 4); do echo > /dfs/f; done; cat /dfs/f", PIL4DFS_TRACE=out)
+    with open(out, encoding="ascii") as file:
+        written = file.read()
+    return "" if done.status == 0 and done.out == b"\n" and "/dfs/f" not in written else done.says() + written
+
+
+CASES = [check_kinds, trace, trace_of_nothing, trace_of_the_unwritable, report, variables_for_a_shell, variables_as_json, doctor_content, doctor_worried, doctor_without_daos, completions, closed_reader, exit_status]
 
 
 def tests(context):

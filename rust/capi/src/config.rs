@@ -26,6 +26,8 @@ pub struct Config {
     pub report: bool,
     /// `PIL4DFS_REPORT_DIR`, an absolute path.
     pub report_dir: Option<CString>,
+    /// `PIL4DFS_TRACE`, an absolute path.
+    pub trace: Option<CString>,
     /// `D_IL_BYPASS_LIST`.
     pub bypass_list: String,
     /// `D_IL_NO_BYPASS=1`.
@@ -145,6 +147,7 @@ impl Config {
             mount,
             complaint,
             report: crate::report::wanted(text("D_IL_REPORT").as_deref()),
+            trace: get("PIL4DFS_TRACE").filter(|v| v.to_bytes().starts_with(b"/")),
             report_dir: get("PIL4DFS_REPORT_DIR").filter(|v| v.to_bytes().starts_with(b"/")),
             bypass_list: text("D_IL_BYPASS_LIST").unwrap_or_default(),
             no_bypass: is("D_IL_NO_BYPASS", "1"),

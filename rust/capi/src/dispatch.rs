@@ -1,6 +1,6 @@
 //! The door between the entry layer and the VFS.
 use crate::boundary::boundary;
-use crate::{report, statistics};
+use crate::{entry, report, statistics, trace, watch};
 use vfs::process::Process;
 use vfs::{catalogue, Reject};
 
@@ -27,14 +27,20 @@ pub unsafe extern "C" fn pil_dispatch(op: i32, args: *const [i64; 6]) -> i64 {
         vfs::inherit::catch_up();
         // SAFETY: the caller passes six words.
         let args = unsafe { *args };
-        match catalogue::dispatch(process, op, args) {
-            Ok(value) => counted(op, &args, value),
-            Err(Reject::Errno(e)) => counted(op, &args, -i64::from(e.0)),
-            Err(Reject::NotOurs) => {
-                statistics::passed(op);
-                NOT_OURS
-            }
+        let watch = watch::flags();
+        let began = match watch & watch::TRACE {
+            0 => 0,
+            _ => trace::now(),
+        };
+        let value = match catalogue::dispatch(process, op, args) {
+            Ok(value) => value,
+            Err(Reject::Errno(e)) => -i64::from(e.0),
+            Err(Reject::NotOurs) => NOT_OURS,
+        };
+        if watch != 0 {
+            seen(op, &args, value, began);
         }
+        value
     })
 }
 
@@ -55,12 +61,25 @@ pub unsafe extern "C" fn pil_after(op: i32, args: *const [i64; 6], ret: i64) -> 
     })
 }
 
-fn counted(op: i32, args: &[i64; 6], value: i64) -> i64 {
-    statistics::served(op, value);
-    if report::enabled() {
+/// Tells whoever watches what became of a call.
+#[cold]
+fn seen(op: i32, args: &[i64; 6], value: i64, began: u64) {
+    let by = entry::caller();
+    // Asked about in any case, and not a call on a mount.
+    let asked = matches!(op, catalogue::execveat | catalogue::exit_group);
+    match value {
+        NOT_OURS => statistics::passed(op, by),
+        // What a caller waits for above us is no error.
+        vfs::lock::LATER => statistics::served(op, 0, by),
+        _ if asked => {}
+        _ => statistics::served(op, value, by),
+    }
+    if value != NOT_OURS && report::enabled() {
         if let Some(row) = catalogue::report_call(op, args).and_then(report::row) {
             report::count(row);
         }
     }
-    value
+    if began != 0 && !asked {
+        trace::call(op, args, value, by, began);
+    }
 }

@@ -8,6 +8,7 @@ mod c {
         pub fn pil_wants(nr: u32) -> bool;
         pub fn pil_depth() -> u32;
         pub fn pil_is_alone() -> bool;
+        pub fn pil_by() -> u32;
         pub fn pil_wait_later(fd: i32, cmd: i32, lock: *const libc::flock, cancel: i32);
         pub fn pil_probe_read(p: *const u8, n: usize) -> i64;
         pub fn pil_probe_write(p: *mut u8, n: usize) -> i64;
@@ -29,6 +30,15 @@ pub fn wants(nr: u32) -> bool {
     return unsafe { c::pil_wants(nr) };
     #[cfg(test)]
     return nr == 0;
+}
+
+/// Who makes the call being served (`vfs::catalogue::caller`). Async-signal-safe.
+pub fn caller() -> u32 {
+    #[cfg(not(test))]
+    // SAFETY: reads one thread-local word.
+    return unsafe { c::pil_by() };
+    #[cfg(test)]
+    return 0;
 }
 
 /// Gives the VFS the routines that touch the application's memory and see its signals.

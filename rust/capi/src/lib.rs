@@ -15,6 +15,9 @@ mod report;
 mod sitecache;
 mod start;
 mod statistics;
+mod text;
+mod trace;
+mod watch;
 
 #[global_allocator]
 static ARENA: arena::Arena = arena::Arena::new();

@@ -2,6 +2,7 @@
 //!
 //! Descriptor 2 is written only while it still is the file it was at start: a daemon that closed it
 //! and opened something else under the number must not find our lines in there.
+use crate::text::Line;
 use log::{LevelFilter, Log, Metadata, Record};
 use once_cell::sync::OnceCell;
 use std::ffi::CString;
@@ -105,36 +106,17 @@ fn write(fd: i32, bytes: &[u8]) {
     let _ = unsafe { call!(SYS_write, fd, bytes.as_ptr(), bytes.len()) };
 }
 
-/// A line on the stack: longer ones are cut.
-struct Line {
-    bytes: [u8; 512],
-    len: usize,
-}
-
-impl Write for Line {
-    fn write_str(&mut self, s: &str) -> std::fmt::Result {
-        let n = s.len().min(self.bytes.len() - 1 - self.len);
-        self.bytes[self.len..self.len + n].copy_from_slice(&s.as_bytes()[..n]);
-        self.len += n;
-        Ok(())
-    }
-}
-
 impl Log for Sink {
     fn enabled(&self, _: &Metadata<'_>) -> bool {
         true
     }
 
     fn log(&self, record: &Record<'_>) {
-        let mut line = Line {
-            bytes: [0; 512],
-            len: 0,
-        };
+        let mut line = Line::<512>::new();
         let _ = write!(line, "pil4dfs: {}", record.args());
-        line.bytes[line.len] = b'\n';
-        let line = &line.bytes[..=line.len];
-        if !append(line) {
-            stderr(line);
+        line.end();
+        if !append(line.bytes()) {
+            stderr(line.bytes());
         }
     }
 

@@ -1,6 +1,6 @@
 //! `D_IL_REPORT`: the lines of upstream's library, whose text job scripts search for, and the counters
 //! behind them. A call counts when it is ours, also when it fails.
-use crate::logging;
+use crate::{logging, watch};
 use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -35,6 +35,7 @@ pub fn wanted(value: Option<&str>) -> bool {
 pub fn announce(app: &str, on: bool) {
     ENABLED.store(on, Ordering::Relaxed);
     if on {
+        watch::add(watch::REPORT);
         logging::keep_stderr();
     }
     logging::report(

@@ -2,7 +2,7 @@
 //! exit_group call. Nothing here touches a mount unless the process already stands in one.
 use crate::boundary::{boundary, install_panic_hook};
 use crate::config::{variable, Config};
-use crate::{bypass, config, entry, hook, logging, report, statistics};
+use crate::{bypass, config, entry, hook, logging, report, statistics, trace};
 use once_cell::sync::OnceCell;
 use std::ffi::{CStr, CString};
 use std::sync::atomic::Ordering;
@@ -15,6 +15,8 @@ static DAOS_DIR: OnceCell<CString> = OnceCell::new();
 static REPORT: OnceCell<bool> = OnceCell::new();
 /// `PIL4DFS_REPORT_DIR`.
 static REPORT_DIR: OnceCell<CString> = OnceCell::new();
+/// `PIL4DFS_TRACE`.
+static TRACE: OnceCell<CString> = OnceCell::new();
 
 /// The constructor's first step: environment and mount table. 1 if there is something to serve.
 #[no_mangle]
@@ -28,6 +30,9 @@ fn start() -> bool {
     let _ = REPORT.set(config.report);
     if let Some(dir) = &config.report_dir {
         let _ = REPORT_DIR.set(dir.clone());
+    }
+    if let Some(file) = &config.trace {
+        let _ = TRACE.set(file.clone());
     }
     if let Some(line) = &config.complaint {
         log::error!("{line}");
@@ -126,6 +131,9 @@ fn started(armed: bool) {
     }
     if REPORT.get() == Some(&true) {
         report::announce(&program(), armed);
+    }
+    if let (true, Some(file)) = (armed, TRACE.get()) {
+        trace::start(file);
     }
     if let (true, Some(dir), Some(process)) = (armed, REPORT_DIR.get(), Process::get()) {
         statistics::start(dir, &program(), process);

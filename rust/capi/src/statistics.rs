@@ -3,12 +3,15 @@
 //! process - exec, `_exit`, a signal. The file describes itself: one line of JSON that names the
 //! counters and says where they begin, then the numbers (64 bits each, the machine's order). A
 //! process that ends through exit leaves one line of JSON with the values instead.
+use crate::text::Json;
+use crate::trace::now;
+use crate::watch;
 use once_cell::sync::OnceCell;
 use std::ffi::{CStr, CString};
 use std::fmt::Write;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicU8, Ordering};
-use vfs::catalogue::{self, OP_COUNT};
+use vfs::catalogue::{self, CALLER_COUNT, OP_COUNT};
 use vfs::process::Process;
 use vfs::{call, Errno};
 
@@ -27,33 +30,76 @@ struct Counters {
     served: [AtomicU64; OP_COUNT],
     failed: [AtomicU64; OP_COUNT],
     passed: [AtomicU64; OP_COUNT],
+    declined: [AtomicU64; OP_COUNT],
+    passed_by: [AtomicU64; CALLER_COUNT],
+    declined_by: [AtomicU64; CALLER_COUNT],
     errnos: [AtomicU64; ERRNOS],
+}
+
+/// The counters that stand alone, and those that there are one of for each operation (`op`), for
+/// each symbol or kernel call (`by`) and for each error number (`errno`), in the order of [`Counters`].
+const ALONE: [&str; 7] = [
+    "dfs_calls",
+    "daos_start_ns",
+    "daos_connect_ns",
+    "daos_connects",
+    "bytes_read",
+    "bytes_written",
+    "bytes_copied",
+];
+const SETS: [(&str, &str); 7] = [
+    ("served", "op"),
+    ("failed", "op"),
+    ("passed", "op"),
+    ("declined", "op"),
+    ("passed_by", "by"),
+    ("declined_by", "by"),
+    ("errno", "errno"),
+];
+
+fn set_size(of: &str) -> usize {
+    match of {
+        "op" => OP_COUNT,
+        "by" => CALLER_COUNT,
+        _ => ERRNOS,
+    }
+}
+
+fn member(of: &str, index: usize) -> String {
+    match of {
+        "op" => catalogue::NAMES[index].to_owned(),
+        "by" => catalogue::caller_name(index).to_owned(),
+        _ => index.to_string(),
+    }
 }
 
 /// The names of [`Counters`], in their order.
 fn names() -> impl Iterator<Item = String> {
-    let fixed = [
-        "dfs_calls",
-        "daos_start_ns",
-        "daos_connect_ns",
-        "daos_connects",
-        "bytes_read",
-        "bytes_written",
-        "bytes_copied",
-    ];
-    let of = |kind: &'static str| {
-        catalogue::NAMES
-            .iter()
-            .map(move |name| format!("{kind}.{name}"))
-    };
-    let errnos = (0..ERRNOS).map(|number| format!("errno.{number}"));
-    fixed
-        .into_iter()
-        .map(str::to_owned)
-        .chain(of("served"))
-        .chain(of("failed"))
-        .chain(of("passed"))
-        .chain(errnos)
+    let sets = SETS.iter().flat_map(|&(kind, of)| {
+        (0..set_size(of)).map(move |index| format!("{kind}.{}", member(of, index)))
+    });
+    ALONE.iter().map(|name| (*name).to_owned()).chain(sets)
+}
+
+/// The same for the head of a file: `"sets"` names members, and `"served.@op"` stands for one counter of each.
+fn described() -> String {
+    let mut text = String::from("\"sets\":{");
+    for (i, of) in ["op", "by", "errno"].into_iter().enumerate() {
+        let _ = write!(text, "{}\"{of}\":[", if i > 0 { "," } else { "" });
+        for index in 0..set_size(of) {
+            let comma = if index > 0 { "," } else { "" };
+            let _ = write!(text, "{comma}\"{}\"", member(of, index));
+        }
+        text.push(']');
+    }
+    text.push_str("},\"counters\":[");
+    let sets = SETS.iter().map(|(kind, of)| format!("{kind}.@{of}"));
+    let all = ALONE.iter().map(|name| (*name).to_owned()).chain(sets);
+    for (i, name) in all.enumerate() {
+        let _ = write!(text, "{}\"{name}\"", if i > 0 { "," } else { "" });
+    }
+    text.push(']');
+    text
 }
 
 /// Whether this process counts, and has begun to.
@@ -106,6 +152,7 @@ fn begin_once() {
         Ok(()) => STATE.store(ON, Ordering::Release),
         Err(e) => {
             STATE.store(OFF, Ordering::Release);
+            watch::remove(watch::STATISTICS);
             let dir = ABOUT.get().map(|about| about.dir.to_string_lossy());
             log::warn!(
                 "PIL4DFS_REPORT_DIR={}: {e}: nothing is counted",
@@ -120,13 +167,8 @@ pub fn enabled() -> bool {
     STATE.load(Ordering::Relaxed) != OFF
 }
 
-/// Counts a call that was served: its value, or minus its error number. (An exec or an exit is asked
-/// about in any case, and is no call on a mount.)
-#[inline]
-pub fn served(op: i32, value: i64) {
-    if matches!(op, catalogue::execveat | catalogue::exit_group) {
-        return;
-    }
+/// Counts a call that was served: its value, or minus its error number; `by` whom ([`catalogue::caller`]).
+pub fn served(op: i32, value: i64, by: u32) {
     let (Some(counters), Ok(op @ 0..OP_COUNT)) = (counters(), usize::try_from(op)) else {
         return;
     };
@@ -134,6 +176,10 @@ pub fn served(op: i32, value: i64) {
         counters.failed[op].fetch_add(1, Ordering::Relaxed);
         if let Some(errno) = counters.errnos.get(value.unsigned_abs() as usize) {
             errno.fetch_add(1, Ordering::Relaxed);
+        }
+        if catalogue::declines(op as i32, -value as i32) {
+            counters.declined[op].fetch_add(1, Ordering::Relaxed);
+            count_by(&counters.declined_by, by);
         }
         return;
     }
@@ -148,13 +194,19 @@ pub fn served(op: i32, value: i64) {
 }
 
 /// Counts a call that looked like ours and was the kernel's.
-#[inline]
-pub fn passed(op: i32) {
+pub fn passed(op: i32, by: u32) {
     if STATE.load(Ordering::Relaxed) != ON || op == catalogue::exit_group {
         return;
     }
     if let (Some(counters), Ok(op @ 0..OP_COUNT)) = (counters(), usize::try_from(op)) {
         counters.passed[op].fetch_add(1, Ordering::Relaxed);
+        count_by(&counters.passed_by, by);
+    }
+}
+
+fn count_by(counters: &[AtomicU64; CALLER_COUNT], by: u32) {
+    if let Some(counter) = catalogue::caller(by).and_then(|index| counters.get(index)) {
+        counter.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -163,11 +215,15 @@ pub fn start(dir: &CStr, program: &str, process: &Process) {
     let mut text = String::new();
     // SAFETY: only asks.
     let uid = unsafe { libc::geteuid() };
-    let _ = write!(text, "\"uid\":{uid},\"program\":{}", Json(program));
+    let _ = write!(
+        text,
+        "\"uid\":{uid},\"program\":{}",
+        Json(program.as_bytes())
+    );
     text.push_str(",\"mounts\":[");
     for (i, mount) in process.mounts.iter().enumerate() {
-        let point = mount.point.to_string_lossy();
-        let _ = write!(text, "{}{}", if i > 0 { "," } else { "" }, Json(&point));
+        let point = Json(mount.point.to_bytes());
+        let _ = write!(text, "{}{point}", if i > 0 { "," } else { "" });
     }
     text.push(']');
     let about = About {
@@ -177,6 +233,7 @@ pub fn start(dir: &CStr, program: &str, process: &Process) {
     };
     if ABOUT.set(about).is_ok() {
         STATE.store(WANTED, Ordering::Release);
+        watch::add(watch::STATISTICS);
     }
 }
 
@@ -236,11 +293,7 @@ fn begin() -> Result<(), Errno> {
     );
     let stem = CString::new(stem).map_err(|_| Errno::EINVAL)?;
     let mut line = head(about);
-    let _ = write!(line, ",\"at\":{AT},\"counters\":[");
-    for (i, name) in names().enumerate() {
-        let _ = write!(line, "{}\"{name}\"", if i > 0 { "," } else { "" });
-    }
-    line.push_str("]}\n");
+    let _ = writeln!(line, ",\"at\":{AT},{}}}", described());
     if line.len() > AT {
         return Err(Errno(libc::ENAMETOOLONG));
     }
@@ -265,7 +318,7 @@ fn head(about: &About) -> String {
     format!(
         "{{\"pil4dfs\":\"{}\",\"host\":{},\"pid\":{pid},\"parent\":{parent},\"noted\":{},{}",
         env!("CARGO_PKG_VERSION"),
-        Json(&about.host),
+        Json(about.host.as_bytes()),
         Seconds(now()),
         about.text
     )
@@ -312,16 +365,6 @@ fn map(path: &CStr, head: &[u8]) -> Result<*mut Counters, Errno> {
     Ok((mapped? as usize + AT) as *mut Counters)
 }
 
-fn now() -> u64 {
-    // SAFETY: all-zero is a timespec, and the call fills it.
-    let time = unsafe {
-        let mut time: libc::timespec = std::mem::zeroed();
-        libc::clock_gettime(libc::CLOCK_REALTIME, &mut time);
-        time
-    };
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
-}
-
 fn host() -> String {
     // SAFETY: all-zero is an utsname, and the call fills it with strings.
     let name = unsafe {
@@ -348,23 +391,6 @@ impl std::fmt::Display for Seconds {
     }
 }
 
-/// A string of JSON.
-struct Json<'a>(&'a str);
-
-impl std::fmt::Display for Json<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_char('"')?;
-        for c in self.0.chars() {
-            match c {
-                '"' | '\\' => write!(f, "\\{c}")?,
-                c if c < ' ' => write!(f, "\\u{:04x}", c as u32)?,
-                c => f.write_char(c)?,
-            }
-        }
-        f.write_char('"')
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -375,12 +401,11 @@ mod tests {
         let all: Vec<String> = names().collect();
         assert_eq!(all[0], "dfs_calls");
         assert_eq!(all[7], format!("served.{}", catalogue::NAMES[0]));
-        assert!(all.iter().map(|name| name.len() + 3).sum::<usize>() + 1024 < AT);
+        assert!(described().len() + 4096 < AT, "room for the mounts");
     }
 
     #[test]
-    fn text_becomes_json() {
-        assert_eq!(Json("a\"\\\n").to_string(), "\"a\\\"\\\\\\u000a\"");
+    fn seconds_have_three_digits() {
         assert_eq!(Seconds(1_002_003_004).to_string(), "1.002");
     }
 }

@@ -1,10 +1,10 @@
 //! `pil4dfs doctor`: looks at everything that programs need to be served here, and says of each finding
 //! what to do. It changes nothing, and waits for nothing longer than it says.
+use crate::finding::Findings;
 use crate::probe::{Library, Touched};
 use crate::target::Target;
-use crate::{locate, print, Failure};
+use crate::{locate, Failure};
 use clap::Args;
-use serde::Serialize;
 use std::ffi::OsString;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
@@ -27,57 +27,6 @@ pub struct Doctor {
     json: bool,
 }
 
-#[derive(Clone, Copy, PartialEq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Level {
-    Ok,
-    Warning,
-    Error,
-}
-
-/// One thing looked at.
-#[derive(Serialize)]
-struct Finding {
-    about: &'static str,
-    level: Level,
-    found: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    remedy: Option<String>,
-}
-
-/// The findings so far.
-#[derive(Default)]
-struct Findings(Vec<Finding>);
-
-impl Findings {
-    fn ok(&mut self, about: &'static str, found: impl Into<String>) {
-        self.add(about, Level::Ok, found, None);
-    }
-
-    fn warning(&mut self, about: &'static str, found: impl Into<String>, remedy: &str) {
-        self.add(about, Level::Warning, found, Some(remedy));
-    }
-
-    fn error(&mut self, about: &'static str, found: impl Into<String>, remedy: &str) {
-        self.add(about, Level::Error, found, Some(remedy));
-    }
-
-    fn add(
-        &mut self,
-        about: &'static str,
-        level: Level,
-        found: impl Into<String>,
-        remedy: Option<&str>,
-    ) {
-        self.0.push(Finding {
-            about,
-            level,
-            found: found.into(),
-            remedy: remedy.map(str::to_owned),
-        });
-    }
-}
-
 impl Doctor {
     /// Looks and prints.
     pub fn execute(self) -> Result<ExitCode, Failure> {
@@ -96,16 +45,11 @@ impl Doctor {
         run_directory(&mut findings, &value);
         limits(&mut findings);
         self.probe(&mut findings, &variables, &mounts)?;
-        let status = match findings.0.iter().any(|f| f.level == Level::Error) {
+        findings.show(self.json)?;
+        Ok(match findings.fail() {
             true => ExitCode::from(1),
             false => ExitCode::SUCCESS,
-        };
-        print(&if self.json {
-            serde_json::to_string_pretty(&findings.0).unwrap_or_default() + "\n"
-        } else {
-            findings.0.iter().map(paragraph).collect()
-        })?;
-        Ok(status)
+        })
     }
 
     /// A process of this command under the library tells what it sees.
@@ -215,20 +159,6 @@ fn quoted(complained: &str) -> String {
         "" => String::new(),
         text => format!("({text})"),
     }
-}
-
-fn paragraph(finding: &Finding) -> String {
-    let mark = match finding.level {
-        Level::Ok => "ok     ",
-        Level::Warning => "warning",
-        Level::Error => "ERROR  ",
-    };
-    let remedy = finding
-        .remedy
-        .iter()
-        .map(|text| format!("         -> {text}\n"));
-    let head = format!("{mark}  {}: {}\n", finding.about, finding.found.trim_end());
-    std::iter::once(head).chain(remedy).collect()
 }
 
 /// Others in LD_PRELOAD.
@@ -382,6 +312,6 @@ mod tests {
     fn a_probe_that_says_nothing_is_an_error() {
         let mut findings = Findings::default();
         tell(&mut findings, "", "ld.so: cannot", &[]);
-        assert!(findings.0[0].level == Level::Error && findings.0[0].found.contains("ld.so"));
+        assert!(findings.fail() && findings.0[0].found.contains("ld.so"));
     }
 }

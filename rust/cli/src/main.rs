@@ -1,7 +1,10 @@
 //! The `pil4dfs` command: runs programs under the library and says what is wrong when it cannot.
 //! A plain program of its own, not part of the library.
+mod check;
 mod doctor;
+mod elf;
 mod env;
+mod finding;
 mod keep;
 mod locate;
 mod private;
@@ -10,6 +13,7 @@ mod program;
 mod report;
 mod run;
 mod target;
+mod trace;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use std::io::Write;
@@ -31,6 +35,10 @@ enum Command {
     Env(env::Env),
     /// Look for what keeps programs from being served here, and say what to do.
     Doctor(doctor::Doctor),
+    /// Say what of a program will be intercepted.
+    Check(check::Check),
+    /// Run a program and show its calls on mounts.
+    Trace(trace::Trace),
     /// Show what the processes of a job did on their mounts.
     Report(report::Report),
     /// Hold the DAOS handles of a container for all processes of this user on this node.
@@ -50,6 +58,8 @@ fn main() -> ExitCode {
         Command::Run(run) => run.execute(),
         Command::Env(env) => env.execute(),
         Command::Doctor(doctor) => doctor.execute(),
+        Command::Check(check) => check.execute(),
+        Command::Trace(trace) => trace.execute(),
         Command::Report(report) => report.execute(),
         Command::Keep(keep) => keep.execute(),
         Command::Completions { shell } => completions(shell),

@@ -54,10 +54,7 @@ pub fn mount_for(
             "runs with other rights than yours, so that nothing may be loaded into it, and loses them in a name space of its own; let an administrator mount dfuse for it".into(),
         );
     }
-    let what = match kind {
-        Kind::Go => "a Go program, which makes its system calls itself",
-        _ => "a static program",
-    };
+    let what = kind.words();
     if !Path::new(&point).is_dir() {
         let point = Path::new(&point).display();
         return refused(format!(

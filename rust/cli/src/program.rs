@@ -1,5 +1,7 @@
 //! What kind of program a command is: whether the library reaches it by LD_PRELOAD.
-use std::ffi::OsStr;
+use crate::elf::{self, Facts};
+use serde::Serialize;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -7,7 +9,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// How a program can be served.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// The library is loaded into it, or nobody can tell.
     Loads,
@@ -15,16 +18,47 @@ pub enum Kind {
     Static,
     /// It makes its system calls itself.
     Go,
+    /// Another C library than glibc: nothing of ours fits into it.
+    OtherLibc,
+    /// Of 32 bits, or for another machine: the same.
+    OtherMachine,
     /// It runs with other rights than its caller's: the loader does not preload.
     SetId,
 }
 
-/// The kind of what a shell would start for this word. Interpreters of `#!` are followed.
-pub fn kind(word: &OsStr) -> Kind {
-    found(word).map_or(Kind::Loads, |path| of_file(&path, 4))
+impl Kind {
+    /// The kind of an ELF file.
+    pub fn of(facts: &Facts) -> Kind {
+        let interpreter = facts.interpreter.as_deref();
+        match interpreter.map(|name| name.rsplit('/').next().unwrap_or(name)) {
+            _ if facts.go => Kind::Go,
+            None => Kind::Static,
+            _ if !facts.native => Kind::OtherMachine,
+            Some(name) if !name.starts_with("ld-linux") => Kind::OtherLibc,
+            Some(_) => Kind::Loads,
+        }
+    }
+
+    /// In words: "a static program".
+    pub fn words(self) -> &'static str {
+        match self {
+            Kind::Loads => "a dynamic program",
+            Kind::Static => "a static program",
+            Kind::Go => "a Go program, which makes its system calls itself",
+            Kind::OtherLibc => "a program of another C library than glibc",
+            Kind::OtherMachine => "a program of 32 bits or of another machine",
+            Kind::SetId => "a program that runs with other rights than yours",
+        }
+    }
 }
 
-fn found(word: &OsStr) -> Option<PathBuf> {
+/// The kind of what a shell would start for this word. Interpreters of `#!` are followed.
+pub fn kind(word: &OsStr) -> Kind {
+    found(word).map_or(Kind::Loads, |path| chain(&path).0)
+}
+
+/// The file that a shell would start for this word.
+pub fn found(word: &OsStr) -> Option<PathBuf> {
     if word.as_bytes().contains(&b'/') {
         return Some(word.into());
     }
@@ -38,116 +72,102 @@ fn found(word: &OsStr) -> Option<PathBuf> {
         .find(executable)
 }
 
-fn of_file(path: &Path, depth: u32) -> Kind {
-    let mut head = Vec::new();
-    let Ok(file) = File::open(path) else {
-        return Kind::Loads; // execve will say why
-    };
-    if file.metadata().is_ok_and(|m| changes_identity(&m)) {
-        return Kind::SetId;
-    }
-    // Program headers and notes stand at the beginning.
-    let _ = file.take(64 << 10).read_to_end(&mut head);
-    match head.strip_prefix(b"#!") {
-        Some(line) if depth > 0 => {
-            let mut words = line.split(|&b| b == b'\n').next().unwrap_or_default();
-            words = words.trim_ascii_start();
-            let end = words.iter().position(|b| b.is_ascii_whitespace());
-            let interpreter = words[..end.unwrap_or(words.len())].to_vec();
-            let path = PathBuf::from(std::ffi::OsString::from_vec(interpreter));
-            of_file(&path, depth - 1)
+/// The kind of a file, and the files that the kernel goes through to start it: the file itself, then
+/// the interpreters of scripts.
+pub fn chain(path: &Path) -> (Kind, Vec<PathBuf>) {
+    let mut files = vec![path.to_owned()];
+    loop {
+        let file = &files[files.len() - 1];
+        match interpreter(file) {
+            Some(next) if files.len() < 5 => files.push(next),
+            Some(_) => return (Kind::Loads, files),
+            // The bits of a script count for nothing.
+            None if set_id(file) => return (Kind::SetId, files),
+            // execve will say what is wrong with a file that is none.
+            None => {
+                let kind = elf::facts(file, false).map_or(Kind::Loads, |facts| Kind::of(&facts));
+                return (kind, files);
+            }
         }
-        Some(_) => Kind::Loads,
-        None => of_elf(&head),
     }
 }
 
-/// Set-user-ID and set-group-ID, where they change something.
-fn changes_identity(meta: &std::fs::Metadata) -> bool {
+/// The program behind `#!`; behind `#!/usr/bin/env NAME` the one of that name.
+fn interpreter(path: &Path) -> Option<PathBuf> {
+    let mut head = [0; 256];
+    let n = File::open(path).and_then(|mut f| f.read(&mut head)).ok()?;
+    let line = head[..n].strip_prefix(b"#!")?;
+    let line = line.split(|&b| b == b'\n').next().unwrap_or_default();
+    let mut words = line
+        .split(u8::is_ascii_whitespace)
+        .filter(|word| !word.is_empty())
+        .map(|word| OsString::from_vec(word.to_vec()));
+    let program = PathBuf::from(words.next()?);
+    if program.file_name() == Some(OsStr::new("env")) {
+        let name = words.find(|w| !w.as_bytes().starts_with(b"-") && !w.as_bytes().contains(&b'='));
+        if let Some(found) = name.and_then(|name| found(&name)) {
+            return Some(found);
+        }
+    }
+    Some(program)
+}
+
+/// Set-user-ID and set-group-ID where they change something, and capabilities of a file that its
+/// caller does not have (root has all).
+fn set_id(path: &Path) -> bool {
+    let Ok(meta) = path.metadata() else {
+        return false;
+    };
     // SAFETY: both cannot fail.
     let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
     let sets_gid = libc::S_ISGID | libc::S_IXGRP;
     (meta.mode() & libc::S_ISUID != 0 && meta.uid() != uid)
         || (meta.mode() & sets_gid == sets_gid && meta.gid() != gid)
+        || (uid != 0 && has_capabilities(path))
 }
 
-const PT_INTERP: u32 = 3;
-const PT_NOTE: u32 = 4;
-
-/// From the beginning of an ELF file of 64 bits in this machine's byte order.
-fn of_elf(head: &[u8]) -> Kind {
-    if !head.starts_with(b"\x7fELF\x02") {
-        return Kind::Loads;
-    }
-    let u64_at = |at: usize| Some(u64::from_ne_bytes(head.get(at..at + 8)?.try_into().ok()?));
-    let u32_at = |at: usize| Some(u32::from_ne_bytes(head.get(at..at + 4)?.try_into().ok()?));
-    let u16_at = |at: usize| Some(u16::from_ne_bytes(head.get(at..at + 2)?.try_into().ok()?));
-    let (Some(start), Some(size), Some(count)) = (u64_at(32), u16_at(54), u16_at(56)) else {
-        return Kind::Loads;
+/// Whether the file carries capabilities (setcap).
+pub fn has_capabilities(path: &Path) -> bool {
+    let Ok(path) = std::ffi::CString::new(path.as_os_str().as_bytes()) else {
+        return false;
     };
-    let mut interpreted = false;
-    for i in 0..usize::from(count) {
-        let at = start as usize + i * usize::from(size);
-        match u32_at(at) {
-            None => return Kind::Loads, // headers elsewhere: nobody can tell
-            Some(PT_INTERP) => interpreted = true,
-            Some(PT_NOTE) => {
-                let (Some(from), Some(len)) = (u64_at(at + 8), u64_at(at + 32)) else {
-                    continue;
-                };
-                let to = (from as usize).saturating_add(len as usize).min(head.len());
-                if head.get(from as usize..to).is_some_and(is_gos) {
-                    return Kind::Go;
-                }
-            }
-            Some(_) => {}
-        }
-    }
-    match interpreted {
-        true => Kind::Loads,
-        false => Kind::Static,
-    }
-}
-
-/// A note of Go's linker: its name is "Go", its type 4 (the build).
-fn is_gos(note: &[u8]) -> bool {
-    note.len() >= 16 && note[..4] == 4u32.to_ne_bytes() && &note[8..16] == b"\x04\0\0\0Go\0\0"
+    let name = c"security.capability";
+    // SAFETY: two strings; a size of 0 asks only.
+    unsafe { libc::getxattr(path.as_ptr(), name.as_ptr(), std::ptr::null_mut(), 0) > 0 }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn elf(headers: &[(u32, u64, u64)], tail: &[u8]) -> Vec<u8> {
-        let mut file = vec![0u8; 64];
-        file[..5].copy_from_slice(b"\x7fELF\x02");
-        file[32..40].copy_from_slice(&64u64.to_ne_bytes());
-        file[54..56].copy_from_slice(&56u16.to_ne_bytes());
-        file[56..58].copy_from_slice(&(headers.len() as u16).to_ne_bytes());
-        for (kind, from, len) in headers {
-            let mut header = [0u8; 56];
-            header[..4].copy_from_slice(&kind.to_ne_bytes());
-            header[8..16].copy_from_slice(&from.to_ne_bytes());
-            header[32..40].copy_from_slice(&len.to_ne_bytes());
-            file.extend_from_slice(&header);
-        }
-        file.extend_from_slice(tail);
-        file
+    #[test]
+    fn programs_are_known_by_what_they_say() {
+        let facts = |interpreter: &str, native, go| Facts {
+            interpreter: Some(interpreter.to_owned()).filter(|i| !i.is_empty()),
+            native,
+            go,
+            ..Facts::default()
+        };
+        let glibc = "/lib64/ld-linux-x86-64.so.2";
+        assert_eq!(Kind::of(&facts(glibc, true, false)), Kind::Loads);
+        assert_eq!(Kind::of(&facts("", true, false)), Kind::Static);
+        assert_eq!(Kind::of(&facts(glibc, true, true)), Kind::Go);
+        assert_eq!(Kind::of(&facts("", true, true)), Kind::Go);
+        let musl = "/lib/ld-musl-x86_64.so.1";
+        assert_eq!(Kind::of(&facts(musl, true, false)), Kind::OtherLibc);
+        let old = "/lib/ld-linux.so.2";
+        assert_eq!(Kind::of(&facts(old, false, false)), Kind::OtherMachine);
+        assert_eq!(kind(OsStr::new("/bin/sh")), Kind::Loads);
+        assert_eq!(kind(OsStr::new("/nonexistent")), Kind::Loads);
     }
 
     #[test]
-    fn programs_are_known_by_their_headers() {
-        assert_eq!(of_elf(&elf(&[(1, 0, 0)], b"")), Kind::Static);
-        assert_eq!(
-            of_elf(&elf(&[(PT_INTERP, 0, 0), (1, 0, 0)], b"")),
-            Kind::Loads
-        );
-        let note = b"\x04\0\0\0\x04\0\0\0\x04\0\0\0Go\0\0abcd";
-        let go = elf(&[(PT_NOTE, 120, note.len() as u64)], note);
-        assert_eq!(of_elf(&go), Kind::Go);
-        assert_eq!(of_elf(&go[..64]), Kind::Loads);
-        assert_eq!(of_elf(b"no program"), Kind::Loads);
-        assert_eq!(kind(OsStr::new("/bin/sh")), Kind::Loads);
-        assert_eq!(kind(OsStr::new("/nonexistent")), Kind::Loads);
+    fn scripts_lead_to_their_interpreters() {
+        let script = std::env::temp_dir().join(format!("pil4dfs-script-{}", std::process::id()));
+        std::fs::write(&script, "#! /usr/bin/env -S A=1 sh -e\n").unwrap();
+        let (kind, files) = chain(&script);
+        std::fs::remove_file(&script).unwrap();
+        assert_eq!((kind, files.len()), (Kind::Loads, 2));
+        assert!(files[1].ends_with("sh"));
     }
 }

@@ -2,7 +2,7 @@
 use crate::target::Target;
 use crate::{private, Failure};
 use clap::Args;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -35,14 +35,15 @@ impl Run {
                 program
             }
         };
-        let error = program.exec();
-        let found = error.kind() != std::io::ErrorKind::NotFound;
-        Err(Failure {
-            text: format!(
-                "cannot run {}: {error}",
-                Path::new(&self.command[0]).display()
-            ),
-            code: if found { 126 } else { 127 },
-        })
+        Err(cannot_run(&self.command[0], &program.exec()))
+    }
+}
+
+/// Why a program was not started, with the status that shells give.
+pub fn cannot_run(program: &OsStr, error: &std::io::Error) -> Failure {
+    let found = error.kind() != std::io::ErrorKind::NotFound;
+    Failure {
+        text: format!("cannot run {}: {error}", Path::new(program).display()),
+        code: if found { 126 } else { 127 },
     }
 }

@@ -1,8 +1,8 @@
 //! `pil4dfs report`: what the processes of a job did on their mounts, from the directory that
 //! PIL4DFS_REPORT_DIR named: as a table, JSON, a plot, or a file for Prometheus.
 mod chart;
-mod record;
-mod totals;
+pub mod record;
+pub mod totals;
 
 use crate::{print, Failure};
 use clap::Args;

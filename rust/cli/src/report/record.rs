@@ -44,13 +44,14 @@ fn parse(bytes: &[u8], live: bool) -> Option<Record> {
     about.get("pil4dfs")?;
     let mut counts = BTreeMap::new();
     if live {
-        let names = about.remove("counters")?;
+        let sets = about.remove("sets").unwrap_or_default();
+        let names = counters(&about.remove("counters")?, &sets)?;
         let at = about.remove("at")?.as_u64()? as usize;
         let words = bytes.get(at..)?.chunks_exact(8);
-        for (name, word) in names.as_array()?.iter().zip(words) {
+        for (name, word) in names.into_iter().zip(words) {
             let value = u64::from_ne_bytes(word.try_into().ok()?);
             if value > 0 {
-                counts.insert(name.as_str()?.to_owned(), value);
+                counts.insert(name, value);
             }
         }
     } else {
@@ -74,6 +75,23 @@ fn parse(bytes: &[u8], live: bool) -> Option<Record> {
         counts,
         live,
     })
+}
+
+/// The names of the numbers: `"served.@op"` stands for one of each member of the set `op`.
+fn counters(described: &Value, sets: &Value) -> Option<Vec<String>> {
+    let mut names = Vec::new();
+    for name in described.as_array()? {
+        let name = name.as_str()?;
+        match name.split_once('@') {
+            None => names.push(name.to_owned()),
+            Some((head, set)) => {
+                for member in sets.get(set)?.as_array()? {
+                    names.push(format!("{head}{}", member.as_str()?));
+                }
+            }
+        }
+    }
+    Some(names)
 }
 
 impl Record {
@@ -123,15 +141,17 @@ mod tests {
             (record.counts["served.read"], record.field("program")),
             (7, "p")
         );
-        let mut live = br#"{"pil4dfs":"1","pid":1,"at":64,"counters":["a","b"]}
+        let mut live =
+            br#"{"pil4dfs":"1","pid":1,"at":96,"sets":{"op":["x","y"]},"counters":["a","f.@op"]}
 "#
-        .to_vec();
-        live.resize(64, 0);
-        live.extend([0u64.to_ne_bytes(), 9u64.to_ne_bytes()].concat());
+            .to_vec();
+        live.resize(96, 0);
+        assert_eq!(live[95], 0, "the head has grown");
+        live.extend([0u64, 0, 9].map(u64::to_ne_bytes).concat());
         let record = parse(&live, true).unwrap();
         assert_eq!(
             record.counts.into_iter().collect::<Vec<_>>(),
-            [("b".to_owned(), 9)]
+            [("f.y".to_owned(), 9)]
         );
     }
 

@@ -7,7 +7,9 @@ use std::fmt::Write;
 #[derive(Default, Clone, Copy)]
 pub struct Row {
     pub served: u64,
+    /// Declined ones among them.
     pub failed: u64,
+    pub declined: u64,
     pub passed: u64,
 }
 
@@ -25,6 +27,8 @@ pub struct Totals {
     programs: BTreeMap<String, usize>,
     pub rows: BTreeMap<String, Row>,
     errnos: BTreeMap<i32, u64>,
+    /// Declined and passed calls by symbol of libc or kernel call.
+    by: BTreeMap<String, (u64, u64)>,
     other: BTreeMap<String, u64>,
 }
 
@@ -52,11 +56,19 @@ impl Totals {
             Some(("served", op)) => self.rows.entry(op.to_owned()).or_default().served += value,
             Some(("failed", op)) => self.rows.entry(op.to_owned()).or_default().failed += value,
             Some(("passed", op)) => self.rows.entry(op.to_owned()).or_default().passed += value,
+            Some(("declined", op)) => self.rows.entry(op.to_owned()).or_default().declined += value,
+            Some(("declined_by", by)) => self.by.entry(by.to_owned()).or_default().0 += value,
+            Some(("passed_by", by)) => self.by.entry(by.to_owned()).or_default().1 += value,
             Some(("errno", number)) => {
                 *self.errnos.entry(number.parse().unwrap_or(0)).or_default() += value
             }
             _ => *self.other.entry(name.to_owned()).or_default() += value,
         }
+    }
+
+    /// Whether nothing was counted.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
     }
 
     fn get(&self, name: &str) -> u64 {
@@ -84,16 +96,16 @@ impl Totals {
         );
         let _ = writeln!(
             out,
-            "{:<18} {:>14} {:>10} {:>10}",
-            "operation", "served", "failed", "passed on"
+            "{:<18} {:>14} {:>10} {:>10} {:>10}",
+            "operation", "served", "failed", "declined", "passed on"
         );
         let mut rows: Vec<_> = self.rows.iter().collect();
         rows.sort_by_key(|(name, row)| (std::cmp::Reverse(row.all()), *name));
         for (name, row) in rows {
             let _ = writeln!(
                 out,
-                "{name:<18} {:>14} {:>10} {:>10}",
-                row.served, row.failed, row.passed
+                "{name:<18} {:>14} {:>10} {:>10} {:>10}",
+                row.served, row.failed, row.declined, row.passed
             );
         }
         let _ = writeln!(out, "\n{:<18} {:>14}", "all", self.calls());
@@ -128,7 +140,56 @@ impl Totals {
                 errors.collect::<Vec<_>>().join(", ")
             );
         }
+        for (title, of) in [
+            ("declined: DFS has it not", 0),
+            ("passed on to the kernel", 1),
+        ] {
+            let list: Vec<String> = self
+                .by
+                .iter()
+                .map(|(name, counts)| (name, [counts.0, counts.1][of]))
+                .filter(|(_, n)| *n > 0)
+                .map(|(name, n)| format!("{name} {n}"))
+                .collect();
+            if !list.is_empty() {
+                let _ = writeln!(out, "{title}: {}", list.join(", "));
+            }
+        }
         out
+    }
+
+    /// How many calls were served, how many failed, and their sum a second of `seconds`.
+    pub fn rates(&self, seconds: f64) -> String {
+        let failed: u64 = self.rows.values().map(|row| row.failed).sum();
+        format!(
+            "{} calls in {seconds:.3} s, {:.0} a second; {} answered with an error\n",
+            self.calls(),
+            self.calls() as f64 / seconds.max(1e-6),
+            failed
+        )
+    }
+
+    /// The sums as one JSON object.
+    pub fn json(&self) -> serde_json::Value {
+        let rows = self.rows.iter().map(|(name, row)| {
+            let row = serde_json::json!({
+                "served": row.served, "failed": row.failed,
+                "declined": row.declined, "passed": row.passed,
+            });
+            (name.clone(), row)
+        });
+        let by = self.by.iter().map(|(name, (declined, passed))| {
+            let counts = serde_json::json!({ "declined": declined, "passed": passed });
+            (name.clone(), counts)
+        });
+        serde_json::json!({
+            "processes": self.processes,
+            "calls": self.calls(),
+            "operations": rows.collect::<serde_json::Map<_, _>>(),
+            "by": by.collect::<serde_json::Map<_, _>>(),
+            "errnos": self.errnos,
+            "other": self.other,
+        })
     }
 
     /// One line of what is going on, with rates if there was a line before (a second ago).
@@ -163,6 +224,7 @@ impl Totals {
             for (result, value) in [
                 ("served", row.served),
                 ("failed", row.failed),
+                ("declined", row.declined),
                 ("passed", row.passed),
             ] {
                 calls.push((

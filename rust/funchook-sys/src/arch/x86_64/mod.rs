@@ -4,7 +4,7 @@ pub mod decode;
 mod entry;
 mod flow;
 mod funnel;
-mod near;
+pub mod near;
 mod stub;
 mod window;
 
