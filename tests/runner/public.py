@@ -3,7 +3,7 @@ of apps/, on a kernel directory with the library loaded and a mount armed elsewh
 
 import os
 
-from . import apps, base, fio, fsx, pjdfstest, place, stressng
+from . import apps, base, cpython, fio, fsx, pjdfstest, place, stressng
 
 
 def _test(suite, context, who, name, kinds, body):
@@ -34,6 +34,9 @@ def tests(context):
     for who in context.identities:
         yield _test("public", context, who, "pjdfstest", kinds,
                     lambda test, kernel, mounted: pjdfstest.on_mount(test, context, kernel, mounted))
+        for module in cpython.modules(context):
+            yield _test("public", context, who, f"cpython-{module}", kinds,
+                        lambda test, *places, m=module: cpython.on_mount(test, context, *places, m))
     for name, path, seed, steps, who in fsx.runs(context):
         yield _test("public", context, who, name, kinds,
                     lambda test, *places, p=path, s=seed, n=steps: fsx.on_mount(test, context, places, p, s, n))
