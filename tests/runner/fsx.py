@@ -7,7 +7,7 @@ from . import base, crates
 
 # Operations of one run, and the seeds of each identity. In all 200,000 by default, 10,000,000 with --long.
 STEPS = {"plain": 42_000, "mapped": 8_000}
-LONG_STEPS = {"plain": 600_000, "mapped": 400_000}
+LONG_STEPS = {"plain": 900_000, "mapped": 100_000}
 SEEDS = {"root": [1, 3], "user": [2, 4]}
 LONG_SEEDS = {"root": [1, 3, 5, 7, 9], "user": [2, 4, 6, 8, 10]}
 # A kernel directory shows that a configuration is legal; it need not run for long.
