@@ -20,6 +20,9 @@ WRONG = {
     "check-directory": (["check", "/"], "not a regular file"),
     "trace-nothing": (["trace", "--"], "CMD"),
     "trace-unwritable": (["trace", "--output", "/nonexistent/file", "--", "true"], "cannot write"),
+    "bench-nothing": (["bench"], "no mount"),
+    "bench-number": (["bench", "--files", "0"], "--files"),
+    "bench-against": (["bench", "--dir", "/dfs", "--against", "/nonexistent"], "no such directory"),
     "unknown-word": (["walk"], "walk"),
     "no-report": (["report", "/proc/self/fdinfo"], "no report"),
     "no-directory": (["report", "/nonexistent"], "cannot read"),
@@ -243,7 +246,41 @@ def trace_of_the_unwritable(place):
     return "" if done.status == 0 and done.out == b"\n" and "/dfs/f" not in written else done.says() + written
 
 
-CASES = [check_kinds, trace, trace_of_nothing, trace_of_the_unwritable, report, variables_for_a_shell, variables_as_json, doctor_content, doctor_worried, doctor_without_daos, completions, closed_reader, exit_status]
+def bench(place):
+    """Every phase in both places, quietly in a pipe, and nothing left behind."""
+    top = os.path.dirname(place.mount.store)
+    words = ["bench", *place.options, "--against", top, "--files", "20", "--mib", "1", "--rounds", "1"]
+    before = sorted(os.listdir(top))
+    done = place.run(*words, "--json")
+    sides = json.loads(done.out)
+    phases = [list(sides[side]["phases"]) for side in ("library", "kernel")]
+    left = place.run("run", *place.options, "--", "ls", "/dfs")
+    if done.err or len(phases[0]) != 9 or phases[0] != phases[1] or left.out or sorted(os.listdir(top)) != before:
+        return done.says() + left.says()
+    table = place.run(*words)
+    unserved = place.run("bench", "--dir", top, "--against", top, "--files", "1", "--mib", "1")
+    if unserved.status != 1 or b"does not serve" not in unserved.err:
+        return unserved.says()
+    return "" if b"write 1 MiB" in table.out and b"(served)" in table.out else table.says()
+
+
+def version(place):
+    """The short form is one line; the long one names library and provider, and says when there is none."""
+    short, long = place.run("-V"), place.run("--version", PIL4DFS_DAOS_DIR=os.path.join(os.path.dirname(place.tool), "embedded"))
+    none = place.run("--version", PIL4DFS_DAOS_DIR="/nonexistent")
+    if short.out.count(b"\n") != 1 or b"embedded/libdaos.so.2" not in long.out or b"libpil4dfs.so.0" not in long.out:
+        return short.says() + long.says()
+    return "" if none.status == 0 and b"provider: none" in none.out else none.says()
+
+
+def doctor_on_variables(place):
+    """Names that nobody reads and values that cannot be meant are told; the mount is served nevertheless."""
+    done = place.run("doctor", *place.options, PIL4DFS_REPORTDIR="/x", PIL4DFS_FD="big", LD_PRELOAD="/nonexistent/lib.so")
+    told = (b"perhaps PIL4DFS_REPORT_DIR is meant", b"PIL4DFS_FD=big is no kernel or high", b"/nonexistent/lib.so does not exist", b"/dfs is served")
+    return "" if done.status == 0 and all(text in done.out for text in told) else done.says()
+
+
+CASES = [bench, version, doctor_on_variables, check_kinds, trace, trace_of_nothing, trace_of_the_unwritable, report, variables_for_a_shell, variables_as_json, doctor_content, doctor_worried, doctor_without_daos, completions, closed_reader, exit_status]
 
 
 def tests(context):

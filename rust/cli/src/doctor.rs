@@ -3,7 +3,7 @@
 use crate::finding::Findings;
 use crate::probe::{Library, Touched};
 use crate::target::Target;
-use crate::{locate, Failure};
+use crate::{locate, variables, Failure};
 use clap::Args;
 use std::ffi::OsString;
 use std::io::Read;
@@ -40,6 +40,11 @@ impl Doctor {
         let mut findings = Findings::default();
         findings.ok("library", locate::library()?.display().to_string());
         preloads(&mut findings);
+        let set = std::env::vars_os().map(|(name, value)| {
+            let text = |word: OsString| word.to_string_lossy().into_owned();
+            (text(name), text(value))
+        });
+        variables::look(&mut findings, set);
         let mounts = mounts(&mut findings, &value);
         provider(&mut findings, &value);
         run_directory(&mut findings, &value);
@@ -174,6 +179,21 @@ fn preloads(findings: &mut Findings) {
                 format!("{name} of daos-client is preloaded as well"),
                 "take it out of LD_PRELOAD: two libraries of this kind exclude each other",
             ),
+            Some(stem) if stem.starts_with("libdarshan") => {
+                let ours = value.find(locate::LIBRARY).unwrap_or(usize::MAX);
+                let first = value.find(name).is_some_and(|at| at < ours);
+                match first {
+                    true => findings.ok(
+                        "preload",
+                        format!("{name} sees the program's calls first, as it must"),
+                    ),
+                    false => findings.warning(
+                        "preload",
+                        format!("{name} stands behind {}", locate::LIBRARY),
+                        "name it before the library: it counts only what reaches it",
+                    ),
+                }
+            }
             _ if name.starts_with('/') && !Path::new(name).exists() => findings.warning(
                 "preload",
                 format!("{name} does not exist"),
@@ -279,13 +299,7 @@ fn run_directory(findings: &mut Findings, value: &dyn Fn(&str) -> Option<OsStrin
 }
 
 fn limits(findings: &mut Findings) {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
-    // SAFETY: fills the structure.
-    unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) };
-    let (soft, hard) = (limit.rlim_cur, limit.rlim_max);
+    let (soft, hard) = limit(libc::RLIMIT_NOFILE);
     if soft < 1024 {
         findings.warning(
             "limits",
@@ -295,6 +309,52 @@ fn limits(findings: &mut Findings) {
     } else {
         findings.ok("limits", format!("{soft} open files, at most {hard}"));
     }
+    let (size, _) = limit(libc::RLIMIT_FSIZE);
+    if size != libc::RLIM_INFINITY {
+        findings.warning(
+            "limits",
+            format!("no file may grow beyond {size} bytes"),
+            "ulimit -f unlimited: files of a mount obey it, too, and nothing is traced below it",
+        );
+    }
+    let (space, _) = limit(libc::RLIMIT_AS);
+    if space < 4 << 30 {
+        findings.warning(
+            "limits",
+            format!("a process has {space} bytes of addresses"),
+            "ulimit -v unlimited: DAOS's network layer reserves some gigabytes",
+        );
+    }
+    // SAFETY: all-zero is a statvfs, which the call fills.
+    let free = unsafe {
+        let mut vfs: libc::statvfs = std::mem::zeroed();
+        let asked = libc::statvfs(c"/dev/shm".as_ptr(), &mut vfs);
+        (asked == 0).then(|| vfs.f_bavail * vfs.f_frsize)
+    };
+    match free {
+        None => findings.warning(
+            "limits",
+            "there is no /dev/shm",
+            "name a directory on this node with PIL4DFS_RUNDIR; DAOS itself wants /dev/shm as well (containers: mount a tmpfs there)",
+        ),
+        Some(free) if free < 64 << 20 => findings.warning(
+            "limits",
+            format!("/dev/shm has {} MiB left", free >> 20),
+            "remove what was left there; containers: --shm-size, or PIL4DFS_RUNDIR",
+        ),
+        Some(_) => {}
+    }
+}
+
+/// The soft and the hard limit.
+fn limit(what: libc::__rlimit_resource_t) -> (u64, u64) {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: fills the structure.
+    unsafe { libc::getrlimit(what, &mut limit) };
+    (limit.rlim_cur, limit.rlim_max)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The `pil4dfs` command: runs programs under the library and says what is wrong when it cannot.
 //! A plain program of its own, not part of the library.
+mod bench;
 mod check;
 mod doctor;
 mod elf;
@@ -14,8 +15,10 @@ mod report;
 mod run;
 mod target;
 mod trace;
+mod variables;
+mod version;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -39,6 +42,8 @@ enum Command {
     Check(check::Check),
     /// Run a program and show its calls on mounts.
     Trace(trace::Trace),
+    /// Measure a mount beside a directory of the kernel.
+    Bench(bench::Bench),
     /// Show what the processes of a job did on their mounts.
     Report(report::Report),
     /// Hold the DAOS handles of a container for all processes of this user on this node.
@@ -51,15 +56,20 @@ enum Command {
     /// What the library says of itself from inside a process (asked by doctor).
     #[command(hide = true)]
     Probe(probe::Probe),
+    /// The work of bench.
+    #[command(hide = true)]
+    BenchWork(bench::work::Work),
 }
 
 fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    let result = match parse().command {
         Command::Run(run) => run.execute(),
         Command::Env(env) => env.execute(),
         Command::Doctor(doctor) => doctor.execute(),
         Command::Check(check) => check.execute(),
         Command::Trace(trace) => trace.execute(),
+        Command::Bench(bench) => bench.execute(),
+        Command::BenchWork(work) => work.execute(),
         Command::Report(report) => report.execute(),
         Command::Keep(keep) => keep.execute(),
         Command::Completions { shell } => completions(shell),
@@ -72,6 +82,18 @@ fn main() -> ExitCode {
             ExitCode::from(failure.code)
         }
     }
+}
+
+/// The command line; `--version` alone is worth a look at library and provider.
+fn parse() -> Cli {
+    let mut command = Cli::command();
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|word| word == "--version")
+    {
+        command = command.long_version(&*version::text().leak());
+    }
+    Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|e| e.exit())
 }
 
 fn completions(shell: clap_complete::Shell) -> Result<ExitCode, Failure> {

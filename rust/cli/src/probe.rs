@@ -44,9 +44,7 @@ impl Probe {
         for mount in self.mounts {
             let opened = std::fs::File::open(&mount);
             let fd = opened.as_ref().map(std::os::fd::AsRawFd::as_raw_fd);
-            let served = fd.is_ok_and(|fd| {
-                call("pil4dfs_owns", |f: extern "C" fn(i32) -> i32| f(fd)) == Some(1)
-            });
+            let served = fd.is_ok_and(owns);
             let error = opened.err().map(|e| e.to_string());
             print(&line(&Touched {
                 mount,
@@ -56,6 +54,11 @@ impl Probe {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Whether the library serves a descriptor of this process.
+pub fn owns(fd: i32) -> bool {
+    call("pil4dfs_owns", |f: extern "C" fn(i32) -> i32| f(fd)) == Some(1)
 }
 
 fn line<T: serde::Serialize>(value: &T) -> String {
