@@ -286,8 +286,10 @@ enum pil_verdict pil_classify(int op, const long a[6])
 	enum pil_verdict v;
 	unsigned i;
 
-	if (o->flags & PIL_PROCESS)
-		return PIL_OURS;
+	if (o->flags & (PIL_PROCESS | PIL_NAMES)) {
+		if (o->flags & PIL_PROCESS || pil_fd_is((int)a[0]) == PIL_FD_NAMES)
+			return PIL_OURS;
+	}
 	for (i = 0; o->fds >> i; i++) {
 		if (!(o->fds >> i & 1))
 			continue;

@@ -130,6 +130,7 @@ enum pil_class {
 	PIL_SERVED = 1 << 10, /* may be answered by dispatch */
 	PIL_PATH = 1 << 11,   /* decided by its only path alone */
 	PIL_ADDRESS = 1 << 12, /* a socket address in argument 1, its length in 2 */
+	PIL_NAMES = 1 << 13, /* also where argument 0 is a PIL_FD_NAMES */
 };
 
 #define PIL_NONE 0xff

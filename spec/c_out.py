@@ -11,7 +11,7 @@ BY_HAND = ("syscall", "vfork", "dlopen", "posix_spawn", "posix_spawnp", "pil4dfs
 
 FLAGS = {"map": "PIL_MAP", "mmapfd": "PIL_MMAP", "process": "PIL_PROCESS", "after": "PIL_AFTER",
          "signal": "PIL_SIGNAL", "address": "PIL_ADDRESS", "cwd": "PIL_CWD", "rights": "PIL_RIGHTS", "cancel": "PIL_CANCEL",
-         "birth": "PIL_BIRTH"}
+         "birth": "PIL_BIRTH", "names": "PIL_NAMES"}
 
 
 def files(operations, passes, arch):

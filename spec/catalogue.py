@@ -162,7 +162,7 @@ def prototype(text):
 def parse_class(text):
     """Parses `at 0,1; at 2,3; birth` into (word, numbers, extra)."""
     known = {"fd", "target", "at", "path", "birth", "cwd", "map", "mmapfd", "process",
-             "after", "signal", "rights", "address", "cancel"}
+             "after", "signal", "rights", "address", "cancel", "names"}
     out = []
     for item in [t.strip() for t in text.split(";")]:
         word, _, rest = item.partition(" ")

@@ -1,6 +1,9 @@
 /* /proc/self/fd/N, /dev/fd/N, /dev/stdin: names of open files. */
 #include <dirent.h>
+#include <sys/syscall.h>
 #include "t.h"
+
+enum { NUMBERS = 4096 };
 
 static void reopens(void)
 {
@@ -120,6 +123,108 @@ static void listed(void)
 	CHECK_OK(close(fd));
 }
 
+/* What a directory of descriptors lists, one mark a number; how many there are. */
+static int numbers(const char *name, bool raw, bool listed[])
+{
+	char buf[200];
+	int count = 0;
+	int dir = MUST(open(name, O_RDONLY | O_DIRECTORY));
+	long n;
+
+	memset(listed, 0, NUMBERS);
+	while ((n = syscall(raw ? SYS_getdents : SYS_getdents64, dir, buf,
+			    sizeof(buf))) > 0) {
+		for (long at = 0; at < n;) {
+			unsigned short len;
+
+			memcpy(&len, buf + at + 16, 2);
+			const char *entry = buf + at + (raw ? 18 : 19);
+
+			at += len;
+			if (*entry == '.')
+				continue;
+			CHECK(atoi(entry) < NUMBERS);
+			listed[atoi(entry) % NUMBERS] = true;
+			count++;
+		}
+	}
+	CHECK_EQ(n, 0);
+	CHECK_OK(close(dir));
+	listed[dir] = false;
+	return count - 1;
+}
+
+/* Every number that is open is listed, and no other. */
+static void compare(const char *name)
+{
+	bool listed[NUMBERS];
+
+	for (int raw = 0; raw < 2; raw++) {
+		int count = numbers(name, raw, listed), open_ones = 0;
+
+		for (int fd = 0; fd < NUMBERS; fd++) {
+			bool is_open = fcntl(fd, F_GETFD) != -1;
+
+			open_ones += is_open;
+			if (is_open != listed[fd])
+				t_fail(T_HERE, "%s: %d is %s", name, fd,
+				       is_open ? "not listed" : "listed");
+		}
+		CHECK_EQ(count, open_ones);
+	}
+}
+
+static void compare_all(void *arg)
+{
+	char name[64];
+
+	(void)arg;
+	compare("/proc/self/fd");
+	compare("/proc/thread-self/fd");
+	compare("/dev/fd");
+	compare("/dev/fd/");
+	compare("/proc/self/../self/fd");
+	snprintf(name, sizeof(name), "/proc/%d/fd", getpid());
+	compare(name);
+	snprintf(name, sizeof(name), "/proc/self/task/%d/fd", getpid());
+	compare(name);
+	CHECK_OK(chdir("/proc/self"));
+	compare("fd");
+	CHECK_OK(chdir("/"));
+}
+
+static void lists_what_is_open(void)
+{
+	int fd = MUST(open(t_at("f"), O_RDWR | O_CREAT, 0644));
+	int dir = MUST(open(t_dir, O_RDONLY));
+	int high = MUST(fcntl(fd, F_DUPFD, 900));
+	struct flock lock = {.l_type = F_WRLCK};
+
+	CHECK_OK(fcntl(fd, F_SETLK, &lock));
+	compare_all(NULL);
+	CHECK_CHILD(compare_all, NULL);
+	CHECK_OK(close(high));
+	CHECK_OK(close(dir));
+	CHECK_OK(close(fd));
+	compare_all(NULL);
+}
+
+/* Positions of such a directory. */
+static void listing_again(void)
+{
+	DIR *dir = MUST_PTR(opendir("/proc/self/fd"));
+	struct dirent *entry;
+	char names[2][4096] = {""};
+
+	for (int round = 0; round < 2; round++) {
+		while ((entry = readdir(dir)))
+			strcat(strcat(names[round], entry->d_name), " ");
+		rewinddir(dir);
+	}
+	CHECK_STR(names[0], names[1]);
+	CHECK_OK(closedir(dir));
+}
+
 static void of_kernel_files(void)
 {
 	char name[64];
@@ -138,4 +243,5 @@ static void of_kernel_files(void)
 }
 
 T_MAIN(CASE(reopens), CASE(tells_the_name), CASE(unlinked),
-       CASE(standard_names), CASE(listed), CASE(of_kernel_files))
+       CASE(standard_names), CASE(listed), CASE(lists_what_is_open),
+       CASE(listing_again), CASE(of_kernel_files))

@@ -43,13 +43,18 @@ pub fn magic(p: &'static Process, path: &[u8]) -> Option<(Arc<Node>, usize)> {
 }
 
 /// True for a directory from which a relative path may be [`magic`]: `/dev`, `/dev/fd`, `/proc`,
-/// `/proc/self`, `/proc/self/fd` and their like. Its text has neither "." nor "..".
+/// `/proc/self`, `/proc/self/fd` and their like, by text.
 pub fn holds_names(path: &[u8]) -> bool {
     let (mut names, mut depth) = ([&b""[..]; 5], 0usize);
     for (start, end) in components(path) {
-        match names.get_mut(depth) {
-            Some(name) => *name = &path[start..end],
-            None => return false,
+        match (&path[start..end], names.get_mut(depth)) {
+            (b".", _) => continue,
+            (b"..", _) => {
+                depth = depth.saturating_sub(1);
+                continue;
+            }
+            (component, Some(name)) => *name = component,
+            _ => return false,
         }
         depth += 1;
     }
@@ -79,9 +84,14 @@ pub fn relative(p: &'static Process, dirfd: i64, path: &[u8]) -> Option<Vec<u8>>
 }
 
 /// True where a path, as said from `dirfd`, is a directory that [`holds_names`].
-pub(crate) fn holds_names_at(dirfd: i64, path: &[u8]) -> bool {
+pub(crate) fn holds_names_at(p: &'static Process, dirfd: i64, path: &[u8]) -> bool {
     match path.first() {
         Some(b'/') => holds_names(path),
+        _ if dirfd as i32 == libc::AT_FDCWD => p.cwd.of_names().is_some_and(|mut whole| {
+            whole.push(b'/');
+            whole.extend_from_slice(path);
+            holds_names(&whole)
+        }),
         _ if filter::fd_is(dirfd as i32) == filter::NAMES => {
             let on_the_way = |name: &[u8]| is_self(name) || matches!(name, b"fd" | b"task");
             components(path).all(|(start, end)| on_the_way(&path[start..end]))
@@ -117,7 +127,8 @@ pub fn program(path: &[u8]) -> Option<&'static [u8]> {
     (names.next().is_none() && path.starts_with(b"/") && is_self(who)).then_some(program)
 }
 
-fn number(text: &[u8]) -> Option<i32> {
+/// A number as text, without a sign.
+pub(crate) fn number(text: &[u8]) -> Option<i32> {
     let digits = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
     digits
         .then(|| std::str::from_utf8(text).ok()?.parse().ok())

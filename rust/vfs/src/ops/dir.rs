@@ -1,6 +1,7 @@
 //! getdents64(2) and its older form; mkdir(2).
 use crate::dirstream::{self, Layout};
-use crate::ops::{names, outside};
+use crate::filter;
+use crate::ops::{listing, names, outside};
 use crate::process::Process;
 use crate::resolve::{self, Target};
 use crate::{fail, user, Errno, Op};
@@ -18,6 +19,9 @@ pub fn getdents(p: &'static Process, a: [i64; 6]) -> Op<i64> {
 fn read(p: &'static Process, a: [i64; 6], layout: Layout) -> Op<i64> {
     /// More than any libc asks for at once.
     const MOST: usize = 1 << 20;
+    if filter::fd_is(a[0] as i32) == filter::NAMES {
+        return listing::descriptors(a, layout);
+    }
     let file = p.fds.get_data(a[0] as i32)?;
     let size = (a[2] as u32 as usize).min(MOST);
     user::writable(a[1], size)?;

@@ -20,6 +20,7 @@ pub(crate) mod hidden;
 mod ioctl;
 mod iov;
 pub mod limits;
+mod listing;
 mod map;
 pub mod names;
 mod open;

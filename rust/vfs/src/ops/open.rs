@@ -35,7 +35,7 @@ pub fn openat(p: &'static Process, a: [i64; 6]) -> Op<i64> {
 /// A directory of the kernel's in which descriptors of ours have names is opened here, to be known.
 #[cold]
 fn kernels_names(p: &'static Process, dirfd: i64, path: &[u8], a: &[i64; 6]) -> Op<i64> {
-    if !magic::holds_names_at(dirfd, path) {
+    if !magic::holds_names_at(p, dirfd, path) {
         return Err(Reject::NotOurs);
     }
     // SAFETY: the application's own arguments.
