@@ -130,6 +130,9 @@ void pil_job(struct pil_job *job)
 	case PIL_TASK_DLOPEN:
 		pil_dlopen_prepare((const char *)job->args[0]);
 		break;
+	case PIL_TASK_CALL:
+		((void (*)(void *))job->args[0])((void *)job->args[1]);
+		break;
 	case PIL_TASK_SPAWN:
 		pil_spawn_prepare((const char *)job->args[0], (const void *)job->args[1], (int)job->args[2]);
 		break;
@@ -324,6 +327,16 @@ void pil_call_start(const char *flag)
 {
 	have_key = pthread_key_create(&stack_key, stack_free) == 0;
 	single_threaded = flag;
+}
+
+long pil_within(void (*f)(void *), void *arg)
+{
+	const long args[6] = { (long)f, (long)arg };
+	struct pil_job job = { .task = PIL_TASK_CALL, .args = args };
+
+	if (pil_tls.depth)
+		pil_depth_check(&pil_tls);
+	return pil_tls.depth ? -EDEADLK : pil_run(&job, false);
 }
 
 /* ---------------------------------------------------------------- before a real function */

@@ -83,6 +83,8 @@ void pil_exit(int status);
 void pil_mpi_init(void);
 /* Before the real posix_spawn (search: posix_spawnp): brings up what its child would use first. */
 void pil_spawn_prepare(const char *path, const void *actions, int search);
+/* Keeps a text as the reason why nothing is intercepted. */
+void pil_note(const char *text);
 /* Before the real dlopen: load libdaos first where a nested load would crash. */
 void pil_dlopen_prepare(const char *file);
 
@@ -111,6 +113,13 @@ long pil_probe_write(void *p, size_t n);
 long pil_copy_path(char *dst, const char *src, size_t size);
 /* Makes the exec system call with signals let through again; returns -errno on failure. */
 long pil_execveat(int dirfd, const char *path, char *const argv[], char *const envp[], int flags);
+/* Runs a function as a call of ours. 0, -EDEADLK inside such a call, -ENOMEM without a stack. */
+long pil_within(void (*f)(void *), void *arg);
+/*
+ * Arms the library after the start, in a process with one thread: 0, -EPERM in a set-id program,
+ * -ENOTSUP where it cannot be (a line says why).
+ */
+int pil_arm_late(void);
 /* Whether sites of this kernel call number shall be patched. */
 bool pil_wants(unsigned nr);
 
@@ -253,6 +262,7 @@ enum pil_task {
 	PIL_TASK_ADOPT,  /* the program begins */
 	PIL_TASK_MPI,    /* about to enter MPI_Init */
 	PIL_TASK_DLOPEN, /* about to enter dlopen; args[0]: the file */
+	PIL_TASK_CALL,   /* args: a function of one pointer, and that */
 	PIL_TASK_SPAWN,  /* about to enter posix_spawn; args: path, file actions, whether PATH counts */
 };
 
@@ -282,6 +292,8 @@ bool pil_stack_make(struct pil_tls *tls);
 void pil_adopt_now(void);
 /* Depth is not 0: makes it so if no call of ours runs. */
 void pil_depth_check(struct pil_tls *tls);
+/* The process begins: what a constructor is called with. */
+void pil_begin(int argc, char **argv, char **envp);
 /* Makes the bookkeeping of private stacks; `single_threaded` is libc's flag, or NULL. */
 void pil_call_start(const char *single_threaded);
 

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause-Patent
 /*
- * The constructor: reads what there is to read, and when a mount is configured
+ * The start: reads what there is to read, and when a mount is configured
  * arms the library - signals, private stack, call sites, fork handlers - and
  * proves by a self-test that the sites answer. On any failure the process is left
  * as it was, with one line on stderr: serving half of a program's calls is never
  * an option.
  *
- * The library is linked with -z initfirst, so that this runs before the program's
- * other constructors have started threads; libc's own constructor may not have run
- * either, hence the care about environ.
+ * It runs before the program's constructors have started threads (loaded.c, linked.c);
+ * libc's own constructor may not have run either, hence the care about environ.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -17,6 +16,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "arch.h"
@@ -35,9 +35,16 @@ extern __attribute__((alias("pil4dfs_marker"), visibility("hidden"))) const char
 /* DAOS's own library, if it is loaded: a dlsym that finds nothing allocates its message. */
 extern __attribute__((weak, visibility("default"))) const char query_pil4dfs_path[];
 
+/* One line, which is also the reason that a program gets by call. */
 static void say(const char *text)
 {
-	pil_syscall(SYS_write, 2, (long)text, (long)strlen(text), 0, 0, 0);
+	static const char name[] = "libpil4dfs: ";
+	struct iovec parts[3] = { { (void *)name, sizeof(name) - 1 },
+				  { (void *)text, strlen(text) },
+				  { "\n", 1 } };
+
+	pil_syscall(SYS_writev, 2, (long)parts, 3, 0, 0, 0);
+	pil_note(text);
 }
 
 /* Functions of libc whose sites must reach the gate; each answers EBADF for its magic number. */
@@ -105,11 +112,11 @@ static bool rival(void)
 	const void *first = dlsym(RTLD_DEFAULT, "pil4dfs_marker");
 
 	if (first && first != (const void *)own_marker) {
-		say("libpil4dfs: a second copy of this library stays off\n");
+		say("a second copy of this library stays off");
 		return true;
 	}
 	if (query_pil4dfs_path) {
-		say("libpil4dfs: DAOS's own interception library is loaded too; this one stays off\n");
+		say("DAOS's own interception library is loaded too; this one stays off");
 		return true;
 	}
 	return false;
@@ -120,34 +127,37 @@ static bool arm(void)
 	pil_vectors_start();
 	pil_call_start(dlsym(RTLD_DEFAULT, "__libc_single_threaded"));
 	if (!pil_stack_make(&pil_tls) || pil_signals_start() < 0) {
-		say("libpil4dfs: cannot set up stack and signals; interception is off\n");
+		say("cannot set up stack and signals; interception is off");
 		return false;
 	}
 	if (pil_hook(pil_stubs, (size_t)(pil_stubs_end - pil_stubs), (void *)pil_gate,
 		     (void *)pil_cancellable, &pil_callee) <= 0) {
-		say("libpil4dfs: libc cannot be patched here; interception is off\n");
+		say("libc cannot be patched here; interception is off");
 		return false;
 	}
 	if (!sites_answer()) {
 		pil_unhook();
-		say("libpil4dfs: patched call sites do not answer; interception is off\n");
+		say("patched call sites do not answer; interception is off");
 		return false;
 	}
 	if (pthread_atfork(fork_prepare, fork_parent, fork_child) != 0) {
 		pil_unhook();
-		say("libpil4dfs: no memory for fork handlers; interception is off\n");
+		say("no memory for fork handlers; interception is off");
 		return false;
 	}
 	return true;
 }
 
-__attribute__((constructor)) static void start(int argc, char **argv, char **envp)
+/* From the constructor, or before any (linked.c). */
+void pil_begin(int argc, char **argv, char **envp)
 {
 	bool armed;
 
 	(void)argc, (void)argv;
-	if (getauxval(AT_SECURE))
+	if (getauxval(AT_SECURE)) {
+		pil_note("a set-id program is left alone");
 		return;
+	}
 	if (!environ)
 		environ = envp;
 	pil_tls.depth++;
@@ -161,4 +171,21 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
 	pil_tls.depth--;
 	if (armed)
 		pil_adopt_now();
+}
+
+int pil_arm_late(void)
+{
+	int saved = errno;
+	bool armed;
+
+	if (getauxval(AT_SECURE))
+		return -EPERM;
+	pil_tls.depth++;
+	pil_tls.held++;
+	armed = !rival() && arm();
+	pil_started(armed);
+	pil_tls.held--;
+	pil_tls.depth--;
+	errno = saved;
+	return armed ? 0 : -ENOTSUP;
 }

@@ -1,4 +1,4 @@
-"""Writes what the C entry is compiled with: ops.h, table.c, shims.c and exports.map."""
+"""Writes what the C entry is compiled and linked with: ops.h, table.c, shims.c, exports.map, exports.list."""
 
 import catalogue
 
@@ -21,7 +21,8 @@ def files(operations, passes, arch):
         "ops.h": ops_h(operations),
         "table.c": table_c(operations, arch),
         "shims.c": shims_c(operations),
-        "exports.map": exports(operations),
+        "exports.map": exports_map(catalogue.read_abi()),
+        "exports.list": "".join(name + "\n" for name in exported(operations, catalogue.read_abi())),
     }
 
 
@@ -261,8 +262,28 @@ struct utimbuf;
     return "".join(out)
 
 
-def exports(operations):
-    """An anonymous version script: a named version would not interpose."""
-    names = sorted([s.name for op in operations for s in op.symbols] + list(BY_HAND))
-    return "/* Made by spec/generate.py from spec/calls.tbl. */\n{\nglobal:\n" + \
-        "".join(f"\t{name};\n" for name in names) + "\tpil4dfs_*;\nlocal:\n\t*;\n};\n"
+# Names in the Rust part that are nobody's but ours. (What is left out here is in exports.list, or a test fails.)
+INTERNAL = ("pil_*", "_ZN*", "_R*", "rust_*", "__rust*", "__rdl*", "__rg*", "__start_*", "__stop_*")
+
+
+def exports_map(abi):
+    """
+    The version script. Only the public functions have a version; the stand-ins for libc's, which no pattern
+    names, keep none: a version name would intercept nothing.
+    """
+    out = ["/* Made by spec/generate.py from spec/abi.map. */\n"]
+    before = ""
+    for version, names in abi.items():
+        out.append(f"{version} {{\nglobal:\n" + "".join(f"\t{name};\n" for name in names))
+        if not before:
+            out.append("local:\n" + "".join(f"\t{pattern};\n" for pattern in INTERNAL))
+        out.append(f"}}{before};\n")
+        before = " " + version
+    return "".join(out)
+
+
+def exported(operations, abi):
+    """Every name that is seen from outside, as nm -D --with-symbol-versions prints it."""
+    plain = [s.name for op in operations for s in op.symbols] + list(BY_HAND)
+    public = [f"{name}@@{version}" for version, names in abi.items() for name in names]
+    return sorted(plain) + sorted(public)

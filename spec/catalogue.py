@@ -293,6 +293,17 @@ class Variable:
     group: str
 
 
+def read_abi():
+    """abi.map: the public functions of each version, in its order."""
+    versions, names = {}, None
+    for line in (HERE / "abi.map").read_text(encoding="utf-8").splitlines():
+        if line.startswith("\t"):
+            names.append(line.strip())
+        elif line.strip() and not line.startswith("#"):
+            names = versions.setdefault(line.strip(), [])
+    return versions
+
+
 def read_environment(path=HERE / "environment.tbl"):
     """Returns the variables in the order of the table."""
     out, group = [], ""

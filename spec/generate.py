@@ -2,7 +2,7 @@
 """From the tables of this directory to everything that follows from them.
 
 	generate.py rust --out DIR              ops.rs for the vfs crate
-	generate.py c --out DIR [--arch ARCH]   ops.h, table.c, shims.c, exports.map for the C entry
+	generate.py c --out DIR [--arch ARCH]   ops.h, table.c, shims.c, exports.map, exports.list for the C entry
 	generate.py docs [--check]              the README's tables and the manual page
 	generate.py man [--version V]           the manual page pil4dfs(7), on standard output
 	generate.py list WHAT                   operations, symbols, tests: for scripts

@@ -4,12 +4,15 @@ beside stand-ins of DAOS's own packages, used from there, upgraded around and re
 import glob
 import os
 import shutil
+import tempfile
+import threading
 
 from . import base, prepare
 
 TOOLS = ["rpmbuild", "createrepo_c", "dnf", "rpmlint", "git", "xz"]
 SPEC = os.path.join(base.ROOT, "packaging", "rpm", "daos-pil4dfs.spec")
 SHAPES = os.path.join(base.TESTS, "packaging", "shapes.spec")
+BUILDING = threading.Lock()
 OURS = ["daos-pil4dfs", "daos-pil4dfs-devel", "daos-pil4dfs-embedded", "daos-pil4dfs-slurm"]
 
 
@@ -30,12 +33,23 @@ def build():
     """The packages of HEAD, kept in the build directory until HEAD changes; their files."""
     top = os.path.join(base.BUILD, "rpm")
     stamp, head = os.path.join(top, "built-from"), command("git", "rev-parse", "HEAD").strip()
-    if not (os.path.exists(stamp) and open(stamp).read() == head):
-        shutil.rmtree(top, ignore_errors=True)
-        command(os.path.join(base.ROOT, "packaging", "rpm", "build"), top, timeout=2400)
-        with open(stamp, "w") as file:
-            file.write(head)
+    with BUILDING:
+        if not (os.path.exists(stamp) and open(stamp).read() == head):
+            shutil.rmtree(top, ignore_errors=True)
+            command(os.path.join(base.ROOT, "packaging", "rpm", "build"), top, timeout=2400)
+            with open(stamp, "w") as file:
+                file.write(head)
     return sorted(glob.glob(os.path.join(top, "RPMS", "*", "*.rpm")))
+
+
+def unpack(name, pattern, place):
+    """The files of one of our packages that fit the pattern, put into a directory."""
+    package = next(path for path in build() if os.path.basename(path).startswith(name + "-0"))
+    with tempfile.TemporaryDirectory(dir=base.BUILD) as top:
+        command("sh", "-c", 'cd "$1" && rpm2cpio "$0" | cpio -id --quiet "$2"', package, top, pattern)
+        for directory, _, names in os.walk(top):
+            for file in names:
+                shutil.copy2(os.path.join(directory, file), place, follow_symlinks=False)
 
 
 class Root:

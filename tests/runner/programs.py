@@ -19,14 +19,14 @@ def _stale(binary, sources):
     return any(os.stat(source).st_mtime > made for source in sources)
 
 
-def compile_one(source, extra=(), name=None, compiler="gcc"):
-    """One program, of this source and those among `extra`; answers (path, error text)."""
+def compile_one(source, extra=(), name=None, compiler="gcc", depends=()):
+    """One program, of this source and those among `extra`, made again when one of `depends` is newer; answers (path, error text)."""
     directory = os.path.join(OUT, os.path.basename(os.path.dirname(source)))
     os.makedirs(directory, exist_ok=True)
     binary = os.path.join(directory, name or os.path.splitext(os.path.basename(source))[0])
     sources = [word for word in extra if word.endswith(".c")]
     headers = glob.glob(os.path.join(base.TESTS, "conform", "*.h")) + glob.glob(os.path.join(os.path.dirname(source), "*.h"))
-    if not _stale(binary, [source] + sources + headers):
+    if not _stale(binary, [source, *depends] + sources + headers):
         return binary, ""
     include = ["-I", os.path.join(base.TESTS, "conform")]
     command = [compiler, *FLAGS, *WARNINGS, *include, "-o", binary, source, *extra, "-pthread", "-ldl"]

@@ -1,21 +1,20 @@
-"""roots: the built library in other systems' root directories, below their C libraries.
+"""roots: the packaged library in other systems' root directories, below their C libraries.
 
-Makes a Debian root for each C library, copies the library, the provider and the conformance
-programs in, and runs the programs with chroot: the same files, made here. For the older one the
-library is linked once more with the two libraries that a C library before 2.34 keeps apart, and
-the provider, which is no part of the product, is built against that root's libc."""
+Makes a Debian root for each C library, copies the library of the package, the provider and the
+conformance programs in, and runs the programs with chroot: the same files, made here. For the older
+one the programs, and the provider, which is no part of the product, are built against that root's
+libc."""
 
 import glob
 import os
-import re
 import shutil
 import subprocess
 import threading
 
-from . import base, conform, mount, prepare
+from . import base, conform, mount, packages, prepare
 
 # Debian's name -> (glibc, older than the one here and than 2.34)
-ROOTS = {"bullseye": ("2.31", True), "trixie": ("2.41", False), "sid": ("2.43 or later", False)}
+ROOTS = {"bullseye": ("2.31", True), "bookworm": ("2.36", False), "trixie": ("2.41", False), "sid": ("2.43 or later", False)}
 HERE = "/pil4dfs-test"
 # Programs that look functions up which the older C library has not.
 NEWER = ["registers"]
@@ -74,29 +73,20 @@ class Root:
         for name in ("dev/shm", "tmp", "var/tmp"):
             os.makedirs(os.path.join(self.top, name), exist_ok=True)
             os.chmod(os.path.join(self.top, name), 0o1777)
-        library, provider = os.path.join(base.BUILD, "libpil4dfs.so.0"), os.path.join(base.BUILD, "embedded", "libdaos.so.2")
+        provider = os.path.join(base.BUILD, "embedded", "libdaos.so.2")
         if self.old:
             self.turn_links()
-            library, error = self.linked_for_old(place)
-            provider, more = self.provider_for_old()
-            if error or more:
-                return error or more
-        shutil.copy2(os.path.realpath(library), os.path.join(place, "libpil4dfs.so.0"))
+            provider, error = self.provider_for_old()
+            if error:
+                return error
+        try:
+            packages.unpack("daos-pil4dfs", "*/libpil4dfs.so.0*", place)
+        except packages.Trouble as trouble:
+            return str(trouble)
         shutil.copy2(os.path.realpath(provider), os.path.join(place, "embedded", "libdaos.so.2"))
         for name in ("libdfs.so", "libduns.so", "libdaos_common.so", "libgurt.so.4"):
             os.symlink("libdaos.so.2", os.path.join(place, "embedded", name))
         return self.compile(place)
-
-    def linked_for_old(self, place):
-        """The link of the build once more, as -Dportable=true does it."""
-        listed = subprocess.run(["ninja", "-C", base.BUILD, "-t", "commands", "libpil4dfs.so.0.1.0"], stdout=subprocess.PIPE, check=False)
-        last = listed.stdout.decode().strip().splitlines()[-1]
-        out = os.path.join(place, "linked.so")
-        if "-l:libdl.so.2" not in last:
-            last += " -Wl,--no-as-needed -l:libpthread.so.0 -l:libdl.so.2"
-        command = re.sub(r" -o \S+", f" -o {out}", last, count=1)
-        done = base.run(["sh", "-c", command], None, dict(os.environ, PATH=prepare.search_path()), base.BUILD, 120)
-        return out, "" if done.status == 0 else f"linking: {done.says()}"
 
     def turn_links(self):
         """Absolute symbolic links among the libraries made relative: a linker here follows them, too."""

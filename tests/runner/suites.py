@@ -6,6 +6,7 @@ import glob
 import os
 
 from . import (
+    api,
     apps,
     away,
     bad,
@@ -74,6 +75,7 @@ ALL = [
     Suite("away", away.tests),
     Suite("dfuse", dfuse.tests, needs_programs=True),
     Suite("cli", cli.tests),
+    Suite("api", api.tests),
     Suite("packages", packages.tests, needs_build=False),
     Suite("slurm", slurm.tests),
     Suite("public", public.tests),

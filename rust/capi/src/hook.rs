@@ -45,10 +45,15 @@ pub unsafe extern "C" fn pil_hook(
     callee: *mut usize,
 ) -> i32 {
     boundary(-1, || {
+        let modules = Module::of_process();
         // SAFETY: the caller reserves the area for this alone.
-        let area = unsafe { StubArea::new(stubs, len) };
+        let own = unsafe { StubArea::new(stubs, len) };
+        let Some((area, way_in, cancellable)) = near(&modules, own, len, gate, cancellable) else {
+            log::error!("no room for stubs near the C library: interception stays off");
+            return -1;
+        };
         let options = Options {
-            call: cancellable as usize,
+            call: cancellable,
             ..Options::default()
         };
         let mut hooks = Installed {
@@ -61,13 +66,12 @@ pub unsafe extern "C" fn pil_hook(
                 unsafe { callee.write(found) };
             }
         };
-        let modules = Module::of_process();
         let rundir = config::variable("PIL4DFS_RUNDIR").filter(|dir| !dir.is_empty());
         let cache = Cache::of(&modules, gate as usize, rundir);
         if let Some(known) = cache.as_ref().and_then(|cache| cache.load(&modules)) {
             tell(&known);
             // SAFETY: the gate is the entry layer's.
-            if let Ok(patched) = unsafe { hooks.install(&known, gate) } {
+            if let Ok(patched) = unsafe { hooks.install(&known, way_in) } {
                 return hooks.keep(patched);
             }
         }
@@ -86,7 +90,7 @@ pub unsafe extern "C" fn pil_hook(
         let cache = cache.filter(|_| sitecache::untouched(&modules));
         tell(&found);
         // SAFETY: the gate is the entry layer's.
-        match unsafe { hooks.install(&found, gate) } {
+        match unsafe { hooks.install(&found, way_in) } {
             Ok(patched) => {
                 if let Some(cache) = &cache {
                     cache.store(&modules, &found);
@@ -103,6 +107,25 @@ pub unsafe extern "C" fn pil_hook(
             }
         }
     })
+}
+
+/// The area for stubs, and the ways from there to the gate and to `cancellable`. Text of a program that
+/// the library is linked into lies far from the C library: then an area near that, and bridges.
+fn near(
+    modules: &[Module],
+    own: StubArea,
+    len: usize,
+    gate: *const u8,
+    cancellable: *const u8,
+) -> Option<(StubArea, usize, usize)> {
+    let (gate, cancellable) = (gate as usize, cancellable as usize);
+    let mut texts = modules.iter().flat_map(|module| &module.text);
+    if texts.all(|text| own.reaches(text.start) && own.reaches(text.end)) {
+        return Some((own, gate, cancellable));
+    }
+    let mut area = StubArea::near(modules.first()?.text.first()?.start, len)?;
+    let (gate, cancellable) = (area.bridge(gate).ok()?, area.bridge(cancellable).ok()?);
+    Some((area, gate, cancellable))
 }
 
 /// The wanted call sites, or one that a file call needs and that cannot be had.
@@ -165,9 +188,9 @@ impl Installed {
     ///
     /// # Safety
     /// As for [`pil_hook`].
-    unsafe fn install(&mut self, sites: &[Site], gate: *const u8) -> Result<usize, (Site, Reason)> {
+    unsafe fn install(&mut self, sites: &[Site], gate: usize) -> Result<usize, (Site, Reason)> {
         // SAFETY: passed on to the caller.
-        let report = unsafe { self.patcher.install(sites, &mut self.area, gate as usize) };
+        let report = unsafe { self.patcher.install(sites, &mut self.area, gate) };
         for (site, why) in &report.refused {
             log::debug!(
                 "call {:?} at {:#x} is not patched: {why:?}",

@@ -1,4 +1,5 @@
 //! The `log` facade's sink: one raw write(2) for each line, prefixed `pil4dfs: `, to standard error or a file.
+//! The last error's text is kept, whatever is printed, for programs that ask by call.
 //!
 //! Descriptor 2 is written only while it still is the file it was at start: a daemon that closed it
 //! and opened something else under the number must not find our lines in there.
@@ -7,8 +8,9 @@ use log::{LevelFilter, Log, Metadata, Record};
 use once_cell::sync::OnceCell;
 use std::ffi::CString;
 use std::fmt::Write;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use vfs::call;
+use vfs::gate::Guarded;
 use vfs::ownfd::OwnFd;
 
 struct Sink;
@@ -18,6 +20,35 @@ static STDERR_INO: AtomicU64 = AtomicU64::new(0);
 /// The file of `LEVEL:FILE`.
 static FILE: OnceCell<CString> = OnceCell::new();
 static KEPT: OnceCell<Option<OwnFd>> = OnceCell::new();
+/// The least of what is printed.
+static LEVEL: AtomicUsize = AtomicUsize::new(LevelFilter::Warn as usize);
+/// Why something failed, or nothing is intercepted.
+static REASON: Guarded<Line<512>> = Guarded::new(Line::new());
+
+/// Keeps a text as the reason.
+pub fn note(text: &str) {
+    let mut line = Line::new();
+    let _ = line.write_str(text);
+    keep(&line);
+}
+
+/// Not where another thread does the same: a line more or less matters little.
+fn keep(line: &Line<512>) {
+    if let Some(mut reason) = REASON.try_lock() {
+        *reason = line.clone();
+    }
+}
+
+/// Nothing has failed.
+pub fn forget() {
+    note("");
+}
+
+/// Hands the reason to `f`: empty if nothing has failed.
+pub fn reason<R>(f: impl FnOnce(&[u8]) -> R) -> R {
+    let line = REASON.lock();
+    f(line.bytes())
+}
 
 /// Starts logging as `LEVEL[:FILE]` says: from that level on (`error`, `warn`, `info`, `debug`, `trace`,
 /// `off`; anything else: `warn`), to standard error or appended to a file.
@@ -31,7 +62,8 @@ pub fn start(wanted: Option<&str>) {
         STDERR_INO.store(ino, Ordering::Relaxed);
     }
     if log::set_logger(&SINK).is_ok() {
-        log::set_max_level(level);
+        LEVEL.store(level as usize, Ordering::Relaxed);
+        log::set_max_level(level.max(LevelFilter::Error));
     }
 }
 
@@ -113,6 +145,14 @@ impl Log for Sink {
 
     fn log(&self, record: &Record<'_>) {
         let mut line = Line::<512>::new();
+        if record.level() == log::Level::Error {
+            let _ = write!(line, "{}", record.args());
+            keep(&line);
+            line.truncate(0);
+        }
+        if record.level() as usize > LEVEL.load(Ordering::Relaxed) {
+            return;
+        }
         let _ = write!(line, "pil4dfs: {}", record.args());
         line.end();
         if !append(line.bytes()) {

@@ -6,6 +6,7 @@ use crate::{bypass, config, entry, hook, logging, report, statistics, trace};
 use once_cell::sync::OnceCell;
 use std::ffi::{CStr, CString};
 use std::sync::atomic::Ordering;
+use vfs::gate::Guarded;
 use vfs::mount::{ExplicitMount, MountConfig, MountTable};
 use vfs::process::Process;
 use vfs::{call, filter, Errno};
@@ -37,6 +38,9 @@ fn start() -> bool {
     if let Some(line) = &config.complaint {
         log::error!("{line}");
     }
+    if config.hook_off {
+        logging::note("PIL4DFS_HOOK=off: nothing is intercepted");
+    }
     let on = !config.hook_off && prepare(&config);
     if !on {
         started(false);
@@ -45,27 +49,19 @@ fn start() -> bool {
 }
 
 /// Makes the process state if there is a mount to serve. The filter stays unarmed: the entry layer
-/// arms it when the call sites are patched ([`pil_armed_now`]).
+/// arms it when the call sites are patched ([`pil_started`]).
 fn prepare(config: &Config) -> bool {
     let dfuse = mentions(c"/proc/self/mountinfo", b" - fuse.daos ");
     if config.mount.is_none() && (!dfuse || bypassed(config)) {
+        if config.complaint.is_none() {
+            logging::note(match dfuse {
+                true => "this program is one of those that are left to dfuse; D_IL_NO_BYPASS=1 takes it back",
+                false => "no mount: D_IL_POOL, D_IL_CONTAINER and D_IL_MOUNT_POINT are not set, and no dfuse is mounted",
+            });
+        }
         return false;
     }
-    install_panic_hook();
-    entry::connect();
-    if let Some(dir) = &config.daos_dir {
-        let _ = DAOS_DIR.set(dir.clone());
-    }
-    if let Some(dir) = &config.rundir {
-        vfs::rundir::set(dir.clone());
-    }
-    vfs::mount::set_loader(load);
-    vfs::inherit::set_child(|| {
-        report::reset();
-        statistics::forked();
-    });
-    vfs::dirstream::set_names_only(config.names_only);
-    vfs::inherit::keep(config::kept());
+    equip(config);
     let explicit = config.mount.iter().map(|m| ExplicitMount {
         point: m.point.clone(),
         pool: m.pool.clone(),
@@ -90,6 +86,73 @@ fn prepare(config: &Config) -> bool {
             false
         }
     }
+}
+
+/// Tells the VFS what it asks of the entry layer and of the environment.
+fn equip(config: &Config) {
+    install_panic_hook();
+    entry::connect();
+    if let Some(dir) = &config.daos_dir {
+        let _ = DAOS_DIR.set(dir.clone());
+    }
+    if let Some(dir) = &config.rundir {
+        vfs::rundir::set(dir.clone());
+    }
+    vfs::mount::set_loader(load);
+    vfs::inherit::set_child(|| {
+        report::reset();
+        statistics::forked();
+    });
+    vfs::dirstream::set_names_only(config.names_only);
+    vfs::inherit::keep(config::kept());
+}
+
+/// For a mount by call: the process state, made and armed now if the process began without. `ETXTBSY` where
+/// that would be now and other threads run; `ENOTSUP` where nothing can be intercepted, `EPERM` in a
+/// set-id program.
+pub fn process() -> Result<&'static Process, Errno> {
+    static STARTING: Guarded<()> = Guarded::new(());
+    let _alone = STARTING.lock();
+    let known = Process::get();
+    if let Some(process) = known.filter(|_| armed()) {
+        return Ok(process);
+    }
+    let config = Config::from_environment();
+    if config.hook_off {
+        return Err(Errno(libc::ENOTSUP));
+    }
+    if !funchook_sys::patch::alone() {
+        logging::note("the first mount by call comes while other threads run: libc cannot be patched beside them");
+        return Err(Errno(libc::ETXTBSY));
+    }
+    let process = match known {
+        Some(process) => process,
+        None => {
+            equip(&config);
+            build(&config, MountTable::from_config(&MountConfig::default()))?
+        }
+    };
+    entry::arm_late()?;
+    logging::forget();
+    Ok(process)
+}
+
+/// Calls are intercepted.
+pub fn armed() -> bool {
+    filter::pil_filter.armed.load(Ordering::Relaxed) != 0
+}
+
+/// A text of the entry layer's about why nothing is intercepted.
+///
+/// # Safety
+/// A string.
+#[no_mangle]
+pub unsafe extern "C" fn pil_note(text: *const std::ffi::c_char) {
+    boundary((), || {
+        // SAFETY: the caller's promise.
+        let text = unsafe { CStr::from_ptr(text) };
+        logging::note(&String::from_utf8_lossy(text.to_bytes()));
+    })
 }
 
 /// Puts the process state together.

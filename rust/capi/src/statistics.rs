@@ -110,6 +110,26 @@ const WANTED: u8 = 1;
 const BEGINNING: u8 = 2;
 const ON: u8 = 3;
 
+/// The counters of a process that asked by call and has no file.
+static MEMORY: Counters = Counters {
+    meter: dfs::Meter {
+        calls: AtomicU64::new(0),
+        start: AtomicU64::new(0),
+        connect: AtomicU64::new(0),
+        connects: AtomicU64::new(0),
+    },
+    read: AtomicU64::new(0),
+    written: AtomicU64::new(0),
+    copied: AtomicU64::new(0),
+    served: [const { AtomicU64::new(0) }; OP_COUNT],
+    failed: [const { AtomicU64::new(0) }; OP_COUNT],
+    passed: [const { AtomicU64::new(0) }; OP_COUNT],
+    declined: [const { AtomicU64::new(0) }; OP_COUNT],
+    passed_by: [const { AtomicU64::new(0) }; CALLER_COUNT],
+    declined_by: [const { AtomicU64::new(0) }; CALLER_COUNT],
+    errnos: [const { AtomicU64::new(0) }; ERRNOS],
+};
+
 /// The counters of this process; null until it has begun.
 static COUNTERS: AtomicPtr<Counters> = AtomicPtr::new(null_mut());
 /// The process that counts there; a raw clone's child is another.
@@ -134,6 +154,51 @@ fn counters() -> Option<&'static Counters> {
         _ => {}
     }
     begun()
+}
+
+/// Counts from now on, for who asks by call: in the file of the report if there is one, else in memory.
+pub fn count() {
+    let first = STATE.compare_exchange(OFF, BEGINNING, Ordering::AcqRel, Ordering::Acquire);
+    match first {
+        Ok(_) => {
+            COUNTERS.store(std::ptr::from_ref(&MEMORY).cast_mut(), Ordering::Release);
+            dfs::meter(Some(&MEMORY.meter));
+            STATE.store(ON, Ordering::Release);
+            watch::add(watch::STATISTICS);
+        }
+        Err(WANTED) => begin_once(),
+        Err(_) => {}
+    }
+}
+
+/// Sums of the counters; all 0 before [`count`].
+#[derive(Default)]
+pub struct Sums {
+    pub served: u64,
+    pub failed: u64,
+    pub passed: u64,
+    pub read: u64,
+    pub written: u64,
+    pub copied: u64,
+    pub dfs_calls: u64,
+}
+
+/// What was counted so far.
+pub fn sums() -> Sums {
+    let Some(counters) = begun() else {
+        return Sums::default();
+    };
+    let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    let all = |counters: &[AtomicU64]| counters.iter().map(get).sum();
+    Sums {
+        served: all(&counters.served),
+        failed: all(&counters.failed),
+        passed: all(&counters.passed),
+        read: get(&counters.read),
+        written: get(&counters.written),
+        copied: get(&counters.copied),
+        dfs_calls: get(&counters.meter.calls),
+    }
 }
 
 fn begun() -> Option<&'static Counters> {
@@ -239,6 +304,13 @@ pub fn start(dir: &CStr, program: &str, process: &Process) {
 
 /// In the child of a fork: counts for itself.
 pub fn forked() {
+    dfs::cost_forked();
+    if COUNTERS.load(Ordering::Acquire).cast_const() == &raw const MEMORY {
+        for counter in words(&MEMORY) {
+            counter.store(0, Ordering::Relaxed);
+        }
+        return;
+    }
     COUNTERS.store(null_mut(), Ordering::Release);
     dfs::meter(None);
     if STATE.load(Ordering::Acquire) != OFF {
@@ -276,9 +348,13 @@ pub fn finish() {
 }
 
 fn values(counters: &Counters) -> impl Iterator<Item = u64> + '_ {
+    words(counters).map(|word| word.load(Ordering::Relaxed))
+}
+
+fn words(counters: &Counters) -> impl Iterator<Item = &AtomicU64> {
     let first = std::ptr::from_ref(counters).cast::<AtomicU64>();
     // SAFETY: the structure consists of nothing but such words.
-    (0..size_of::<Counters>() / 8).map(move |i| unsafe { &*first.add(i) }.load(Ordering::Relaxed))
+    (0..size_of::<Counters>() / 8).map(move |i| unsafe { &*first.add(i) })
 }
 
 fn begin() -> Result<(), Errno> {

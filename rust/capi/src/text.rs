@@ -2,6 +2,7 @@
 use std::fmt::Write;
 
 /// A line on the stack: what does not fit is cut.
+#[derive(Clone)]
 pub struct Line<const ROOM: usize> {
     bytes: [u8; ROOM],
     len: usize,

@@ -10,7 +10,6 @@ use daos_sys::{
 use std::ffi::{CStr, CString};
 use std::mem::MaybeUninit;
 use std::ptr::{null, null_mut};
-use std::sync::atomic::Ordering;
 
 /// A superblock not there yet is asked for again this often, 20 ms apart.
 const SUPERBLOCK_TRIES: u32 = 10;
@@ -54,9 +53,7 @@ pub(crate) fn open(client: &Client, pool: &CStr, cont: &CStr) -> Result<(Session
     );
     match opened {
         Ok(found) => {
-            if let Some(meter) = meter::get() {
-                meter.connects.fetch_add(1, Ordering::Relaxed);
-            }
+            meter::add(|m| &m.connects, 1);
             Ok((session, found))
         }
         Err(e) => {

@@ -128,6 +128,26 @@ impl Filesystem {
         self.mount().traits.ordinal
     }
 
+    /// Ends the mount while the file system still exists: from now on every call answers `ESTALE`.
+    /// Followed by [`Filesystem::disconnect`] once nobody is inside.
+    pub fn bar(&self) {
+        self.mount().bar();
+    }
+
+    /// Unmounts and disconnects; `kept` are the objects that outlive this.
+    ///
+    /// # Safety
+    /// After [`Filesystem::bar`]; no call on the file system is under way, and but for `kept` and the
+    /// root no object of it exists.
+    pub unsafe fn disconnect(&self, kept: &[&Object]) {
+        // SAFETY: the caller's promise; the mount is barred.
+        unsafe {
+            kept.iter().for_each(|object| object.let_go());
+            self.root.let_go();
+            self.mount().end();
+        }
+    }
+
     /// Pool space (`daos_pool_query`); one RPC.
     pub fn space(&self) -> Result<Space> {
         let mut info = daos_pool_info_t::zeroed();

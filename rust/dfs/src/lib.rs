@@ -41,7 +41,7 @@ pub use entry_point::EntryPoint;
 pub use errno::{Errno, Result};
 pub use filesystem::{Filesystem, Space};
 pub use handles::Handles;
-pub use meter::{install as meter, Meter};
+pub use meter::{cost, forked as cost_forked, install as meter, Meter};
 pub use object::{Access, Object};
 pub use pool::{uuid_text, Listed, Pool};
 pub use xattr::XattrFlags;

@@ -1,5 +1,6 @@
-//! What DAOS costs this process: calls of libdfs, and the time its start took. Counted only when somebody
-//! has given a place to count in (a report was asked for); otherwise a call pays one load.
+//! What DAOS costs this process: calls of libdfs, and the time its start took. Calls are counted only
+//! when somebody has given a place to count in (a report was asked for); otherwise a call pays one load.
+//! The start is rare enough to be timed always.
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
@@ -32,14 +33,40 @@ pub(crate) fn get() -> Option<&'static Meter> {
     unsafe { METER.load(Ordering::Acquire).as_ref() }
 }
 
+/// The start of this process's DAOS; its `calls` stay 0.
+static COST: Meter = Meter {
+    calls: AtomicU64::new(0),
+    start: AtomicU64::new(0),
+    connect: AtomicU64::new(0),
+    connects: AtomicU64::new(0),
+};
+
+/// What the start of DAOS and the connects cost this process so far, whether or not there is a place
+/// to count in. Its `calls` are not counted.
+pub fn cost() -> &'static Meter {
+    &COST
+}
+
+/// In the child of a fork: its own cost begins.
+pub fn forked() {
+    for counter in [&COST.start, &COST.connect, &COST.connects] {
+        counter.store(0, Ordering::Relaxed);
+    }
+}
+
+/// Adds to the counter chosen.
+pub(crate) fn add(which: fn(&Meter) -> &AtomicU64, n: u64) {
+    which(&COST).fetch_add(n, Ordering::Relaxed);
+    if let Some(meter) = get() {
+        which(meter).fetch_add(n, Ordering::Relaxed);
+    }
+}
+
 /// Runs `step` and adds the time it takes to the counter chosen.
 pub(crate) fn timed<R>(which: fn(&Meter) -> &AtomicU64, step: impl FnOnce() -> R) -> R {
-    let Some(meter) = get() else {
-        return step();
-    };
     let begin = now();
     let result = step();
-    which(meter).fetch_add(now().saturating_sub(begin), Ordering::Relaxed);
+    add(which, now().saturating_sub(begin));
     result
 }
 
@@ -61,6 +88,7 @@ mod tests {
     #[test]
     fn nothing_is_counted_until_there_is_a_place() {
         assert_eq!(timed(|m| &m.start, || 7), 7);
+        let before = cost().connect.load(Ordering::Relaxed);
         let meter: &Meter = Box::leak(Box::default());
         install(Some(meter));
         timed(
@@ -68,6 +96,7 @@ mod tests {
             || std::thread::sleep(std::time::Duration::from_millis(2)),
         );
         assert!(meter.connect.load(Ordering::Relaxed) >= 2_000_000);
+        assert!(cost().connect.load(Ordering::Relaxed) >= before + 2_000_000);
         assert_eq!(meter.start.load(Ordering::Relaxed), 0);
     }
 }

@@ -111,16 +111,69 @@ impl Mount {
         })
     }
 
-    /// The functions and the current session, without the repetition of [`Mount::call`].
+    /// The functions and the current session, without the repetition of [`Mount::call`]. `ESTALE`
+    /// once the mount was ended.
     #[inline]
     pub(crate) fn begin(&self) -> Result<Call<'_>> {
         if let Some(meter) = crate::meter::get() {
             meter.calls.fetch_add(1, Ordering::Relaxed);
         }
+        let session = self.session();
+        if session.dfs.is_null() {
+            return Err(Errno::ESTALE);
+        }
         Ok(Call {
             api: self.client.api()?,
-            session: self.session(),
+            session,
         })
+    }
+
+    /// Puts a session without handles in the place of the current one: no call begins any more.
+    pub(crate) fn bar(&self) {
+        loop {
+            let old = self.session();
+            let barred = Box::into_raw(Box::new(Session {
+                pool: daos_handle_t { cookie: 0 },
+                cont: daos_handle_t { cookie: 0 },
+                dfs: std::ptr::null_mut(),
+                generation: old.generation + 1,
+                forks: old.forks,
+                imported: false,
+                shares: false,
+                previous: std::ptr::from_ref(old).cast_mut(),
+            }));
+            let swapped = self.session.compare_exchange(
+                std::ptr::from_ref(old).cast_mut(),
+                barred,
+                Ordering::SeqCst,
+                Ordering::Acquire,
+            );
+            if swapped.is_ok() {
+                return;
+            }
+            // SAFETY: nobody else has seen it; another thread has connected anew.
+            drop(unsafe { Box::from_raw(barred) });
+        }
+    }
+
+    /// Gives back the handles of every session before [`Mount::bar`]'s, but for those that a parent
+    /// made before the fork: they are the parent's.
+    ///
+    /// # Safety
+    /// The mount is barred, no call is under way, and no object of it has a handle.
+    pub(crate) unsafe fn end(&self) {
+        let forks = self.client.forks();
+        let barred = self.session.load(Ordering::Acquire);
+        // SAFETY: never null; nobody else changes a barred session.
+        let mut next = std::mem::replace(unsafe { &mut (*barred).previous }, std::ptr::null_mut());
+        while !next.is_null() {
+            // SAFETY: the list is made of boxes, and the last user is gone.
+            let session = unsafe { Box::from_raw(next) };
+            next = session.previous;
+            if session.forks == forks {
+                close(self.client.raw_api(), &session);
+            }
+        }
     }
 
     /// The session in use.

@@ -348,6 +348,17 @@ impl Object {
         0
     }
 
+    /// Releases the handle before the object's end; local. For what outlives its mount.
+    ///
+    /// # Safety
+    /// No call on the object is under way, and none is made any more.
+    pub(crate) unsafe fn let_go(&self) {
+        let raw = self.raw.swap(null_mut(), Ordering::AcqRel);
+        if !raw.is_null() && self.mount.client.is_attached() {
+            release(self.mount.client.raw_api(), raw);
+        }
+    }
+
     /// The handle as bytes that [`crate::Filesystem::import`] of any process on the same
     /// container understands, as long as it runs the same libdfs; local. `EINVAL` for symbolic
     /// links.
@@ -365,8 +376,9 @@ impl Drop for Object {
     fn drop(&mut self) {
         let attached = self.mount.client.is_attached();
         let api = self.mount.client.raw_api();
-        if attached {
-            release(api, *self.raw.get_mut());
+        let raw = *self.raw.get_mut();
+        if attached && !raw.is_null() {
+            release(api, raw);
         }
         let mut next = *self.retired.get_mut();
         while !next.is_null() {

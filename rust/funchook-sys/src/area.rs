@@ -1,8 +1,9 @@
 //! Areas for stubs and trampolines: text within a displacement's reach of the
 //! code that jumps there, filled from the front and never emptied.
 
-use crate::arch::PAGE;
+use crate::arch::{self, PAGE};
 use crate::kernel;
+use crate::text::{Failure, Way, Writer};
 
 /// Reserved text that stubs are written into. Within 2 GiB of the sites; for
 /// [`Way::Protection`] whole pages that hold nothing else.
@@ -36,6 +37,24 @@ impl StubArea {
             .find_map(|hint| kernel::map_at(hint, len, libc::PROT_READ | libc::PROT_EXEC).ok())
             // SAFETY: just mapped, for us alone.
             .map(|base| unsafe { StubArea::new(base as *mut u8, len) })
+    }
+
+    /// True if jumps lead from every byte of the area to the address, and back.
+    pub fn reaches(&self, address: usize) -> bool {
+        let ends = [self.base, self.base + self.len];
+        ends.iter().all(|&end| end.abs_diff(address) < REACH)
+    }
+
+    /// Puts a jump into the area that leads to `to`, however far away: its own address, which is
+    /// nearer.
+    pub fn bridge(&mut self, to: usize) -> Result<usize, Failure> {
+        let bytes = arch::far_jump(to).ok_or(Failure::Lost)?;
+        let at = self.next().next_multiple_of(arch::STUB_ALIGN);
+        let writer = Writer::open(Way::Any, self.whole())?;
+        // SAFETY: the area is ours, and nothing leads there yet.
+        unsafe { writer.write(at, &bytes) }?;
+        self.used = at + bytes.len() - self.base;
+        Ok(at)
     }
 
     /// Bytes not used yet.

@@ -60,6 +60,11 @@ pub struct Report {
     pub refused: Vec<(Site, Reason)>,
 }
 
+/// True if the process has one thread, so that any window may be written.
+pub fn alone() -> bool {
+    kernel::threads() == Some(1)
+}
+
 /// A window that no longer holds our jump.
 #[derive(Debug, Clone, Copy)]
 pub struct Lost {
@@ -129,7 +134,7 @@ impl Patcher {
         let first = self.next;
         self.next += sites.len() as u64;
         let mut report = Report::default();
-        let threads = kernel::threads() != Some(1);
+        let threads = !alone();
 
         let mut stubs = Vec::with_capacity(sites.len() * 64);
         let mut new = Vec::with_capacity(sites.len());

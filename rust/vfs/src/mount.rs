@@ -23,16 +23,18 @@ use std::ffi::{CStr, CString};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::Arc;
 
+mod by_call;
 mod client;
 mod kernel_names;
 mod table;
 
+pub use by_call::{mount, unmount};
 pub use client::{client, set_loader, start_client, Loader, NoClient};
 pub(crate) use kernel_names::{fd_path, read_link};
 pub(crate) use table::components;
 pub use table::MountTable;
 
-/// A mount named by the environment (or the C API).
+/// A mount named by the environment, or by call.
 #[derive(Clone, Debug)]
 pub struct ExplicitMount {
     /// Mount point, absolute.
@@ -67,10 +69,14 @@ pub struct Mount {
     covered: AtomicBool,
     /// Nothing may be changed through it, whatever the container allows.
     read_only: bool,
+    /// Made by [`mount()`]: who made it is told of a failure.
+    by_call: bool,
     /// A mount of the kernel's in one of ours: here the kernel's part begins.
     kernel: bool,
     /// It was unmounted.
     gone: AtomicBool,
+    /// Its connection was given back.
+    ended: AtomicBool,
     names: Option<(CString, CString)>,
     up: OnceCell<Up>,
     /// Serialises the first use; holds the last failure. A fork child finds it free.
@@ -100,8 +106,10 @@ impl Mount {
             served_by_dfuse: dfuse,
             covered: AtomicBool::new(false),
             read_only: false,
+            by_call: false,
             kernel: false,
             gone: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
             names,
             up: OnceCell::new(),
             bring_up: Guarded::new(None),
@@ -127,7 +135,8 @@ impl Mount {
         self.covered.load(Ordering::Relaxed)
     }
 
-    fn is_gone(&self) -> bool {
+    /// True once it was unmounted.
+    pub fn is_gone(&self) -> bool {
         self.gone.load(Ordering::Relaxed)
     }
 
@@ -149,9 +158,9 @@ impl Mount {
         Ok(self.up()?.root.clone())
     }
 
-    /// True once the first use has succeeded.
+    /// True once the first use has succeeded, until it is unmounted by call.
     pub fn is_up(&self) -> bool {
-        self.up.get().is_some()
+        self.up.get().is_some() && !self.ended.load(Ordering::Acquire)
     }
 
     /// Handles of an earlier image of this user, tried before a connect of our own.
@@ -162,7 +171,7 @@ impl Mount {
     /// Our handles for another program. `None` before the first use, and in a fork child whose
     /// parent was not asked before the fork: there they would first cost a re-attach.
     pub fn handles(&self) -> Option<&Handles> {
-        let up = self.up.get()?;
+        let up = self.up.get().filter(|_| self.is_up())?;
         let may = || (up.image == gate::image()).then(|| up.fs.export_handles().ok());
         self.exported.get_or_init(|| may().flatten()).as_ref()
     }
@@ -355,6 +364,7 @@ impl Mount {
     fn report(&self, errno: Errno, pool: &CStr, cont: &CStr, why: &str) -> Errno {
         let then = match self.served_by_dfuse {
             true => "the mount is left to dfuse",
+            false if self.by_call => "not mounted",
             false => "calls below it fail with EIO",
         };
         log::error!(
@@ -364,6 +374,7 @@ impl Mount {
             cont.to_string_lossy(),
         );
         match errno {
+            errno if self.by_call => errno,
             Errno::EACCES | Errno::EPERM => Errno::EACCES,
             Errno::ENOMEM => Errno::ENOMEM,
             _ => Errno::EIO,

@@ -2,6 +2,8 @@
 //!
 //! Says what a path leads to; the walk itself is in walk.rs. A path that leaves our mounts ends as [`Target::Outside`] with the kernel's own absolute path for the rest.
 use crate::dcache::now_ms;
+use crate::links;
+use crate::magic;
 use crate::mount::Mount;
 use crate::node::Node;
 use crate::permission::{As, Mode};
@@ -281,6 +283,23 @@ fn find(p: &'static Process, dirfd: i64, path: &[u8], o: &Options) -> Op<End> {
             return result;
         }
         options.fresh = true;
+    }
+}
+
+/// Whether calls with an application's path are ours, whatever they would answer. Links of the
+/// kernel's into a mount are followed.
+pub fn is_ours(p: &'static Process, path: i64) -> bool {
+    let cwd = i64::from(libc::AT_FDCWD);
+    let mut buffer = PathBuffer::new();
+    let Ok(path) = buffer.copy(path) else {
+        return false;
+    };
+    match parent_of(p, cwd, path) {
+        Ok(Target::Outside(_)) => false,
+        Ok(_) | Err(Reject::Errno(_)) => !path.is_empty(),
+        Err(Reject::NotOurs) => magic::kernel_path(cwd, path)
+            .and_then(|whole| links::into_mount(p, whole, true, &mut 0).ok())
+            .is_some_and(|way| way.inside().is_some()),
     }
 }
 

@@ -52,6 +52,11 @@ pub fn jump(_from: usize, _to: usize, _len: usize) -> Option<[u8; Site::LONGEST]
 }
 
 /// Refuses.
+pub fn far_jump(_to: usize) -> Option<[u8; 15]> {
+    None
+}
+
+/// Refuses.
 pub fn prologue(_start: usize, _code: &[u8]) -> Result<Prologue, Refusal> {
     Err(Refusal::Undecodable)
 }

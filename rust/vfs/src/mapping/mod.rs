@@ -11,6 +11,7 @@ use region::Region;
 
 use crate::filter::pil_filter;
 use crate::gate::{Guard, Guarded};
+use crate::mount::Mount;
 use crate::node::Node;
 use crate::Errno;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -100,6 +101,13 @@ impl Mappings {
         let inner = self.inner.lock();
         let region = inner.regions.iter().find(|r| r.contains(address))?;
         Some(region.at(address))
+    }
+
+    /// True if a file of this mount is mapped.
+    pub fn any_of(&self, mount: &'static Mount) -> bool {
+        let inner = self.inner.lock();
+        let mut known = inner.regions.iter().map(Region::pages);
+        known.any(|pages| std::ptr::eq(pages.node.mount, mount))
     }
 
     /// True if any mapping of ours touches the range.

@@ -28,6 +28,11 @@ impl Region {
         self.start.saturating_add(self.len)
     }
 
+    /// What it shows.
+    pub fn pages(&self) -> &Pages {
+        &self.pages
+    }
+
     /// Its file has no name any more.
     pub fn is_gone(&self) -> bool {
         self.pages.node.is_gone()

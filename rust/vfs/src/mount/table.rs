@@ -20,6 +20,8 @@ pub struct MountTable {
     /// `None`: the kernel's table was none of our business at the start, and stays so.
     watch: Option<Guarded<Watch>>,
     looked: AtomicU64,
+    /// Whoever makes the list longer.
+    adding: Guarded<()>,
 }
 
 impl MountTable {
@@ -48,15 +50,16 @@ impl MountTable {
         }
         for (i, m) in mounts.iter_mut().enumerate() {
             if m.dev == 0 {
-                m.dev = libc::makedev(0, 0xDA05 + i as u32);
+                m.dev = device(i);
             }
         }
         let table = MountTable {
             list: AtomicPtr::new(Box::into_raw(Box::default())),
             watch: (!config.mountinfo.is_empty()).then(Guarded::default),
             looked: AtomicU64::new(now_ms()),
+            adding: Guarded::default(),
         };
-        table.add(mounts);
+        table.add(Vec::leak(mounts).iter().collect());
         table
     }
 
@@ -65,10 +68,10 @@ impl MountTable {
         unsafe { &*self.list.load(Ordering::Acquire) }
     }
 
-    /// Puts a longer list in the list's place. One caller at a time.
-    fn add(&self, new: Vec<Mount>) {
-        let leaked = Vec::leak(new).iter();
-        let list: Vec<&'static Mount> = self.iter().chain(leaked).collect();
+    /// Puts a longer list in the list's place.
+    pub(super) fn add(&self, new: Vec<&'static Mount>) {
+        let _alone = self.adding.lock();
+        let list: Vec<&'static Mount> = self.iter().chain(new).collect();
         for m in &list {
             let inner = |p: &&Mount| !p.is_gone() && below(p.point.as_bytes(), m.point.as_bytes());
             m.covered.store(list.iter().any(inner), Ordering::Relaxed);
@@ -127,7 +130,7 @@ impl MountTable {
         };
         let new = seen.iter().filter(|s| !known(s));
         let new = new.filter_map(|s| Some(Mount::seen(s, clean(&s.point)?)));
-        self.add(new.collect());
+        self.add(Vec::leak(new.collect()).iter().collect());
     }
 
     /// All mounts.
@@ -154,6 +157,11 @@ impl MountTable {
     /// The mount with this device number.
     pub fn by_dev(&self, dev: u64) -> Option<&'static Mount> {
         self.iter().find(|m| m.dev == dev && !m.kernel)
+    }
+
+    /// A device number that no mount by name has yet.
+    pub(super) fn next_dev(&self) -> u64 {
+        device(self.list().len())
     }
 
     /// The mount whose point is exactly this path.
@@ -234,6 +242,11 @@ impl MountTable {
     }
 }
 
+/// `st_dev` of a mount that no dfuse serves, by its place in the list.
+fn device(index: usize) -> u64 {
+    libc::makedev(0, 0xDA05 + index as u32)
+}
+
 /// The (start, end) of each component.
 pub(crate) fn components(path: &[u8]) -> impl Iterator<Item = (usize, usize)> + '_ {
     let mut pos = 0;
@@ -250,7 +263,7 @@ pub(crate) fn components(path: &[u8]) -> impl Iterator<Item = (usize, usize)> + 
 }
 
 /// Is `path` a proper descendant of `dir`? Both clean and absolute.
-fn below(path: &[u8], dir: &[u8]) -> bool {
+pub(super) fn below(path: &[u8], dir: &[u8]) -> bool {
     if dir == b"/" {
         return path.len() > 1;
     }
@@ -295,7 +308,7 @@ fn strip(path: &[u8], point: &[u8]) -> Option<usize> {
 
 /// An absolute path without doubled, single-dot or trailing parts; `None` for "/" and what has
 /// "..": no mount can be there.
-fn clean(path: &[u8]) -> Option<CString> {
+pub(super) fn clean(path: &[u8]) -> Option<CString> {
     if path.first() != Some(&b'/') {
         return None;
     }

@@ -10,7 +10,7 @@ mod window;
 
 pub use entry::{prologue, write_trampoline, LONGEST_TRAMPOLINE};
 pub use funnel::{prefer_call, target_of};
-pub use stub::{call, jump, write_stub, LONGEST_STUB, RETURN, STUB_ALIGN};
+pub use stub::{call, far_jump, jump, write_stub, LONGEST_STUB, RETURN, STUB_ALIGN};
 pub use window::{scan, JUMP};
 
 /// The page size.

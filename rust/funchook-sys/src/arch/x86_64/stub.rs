@@ -86,6 +86,14 @@ pub fn call(from: usize, to: usize) -> Option<[u8; Site::LONGEST]> {
     Some(bytes)
 }
 
+/// A jump to an address out of a displacement's reach, to be put anywhere: `notrack jmp *(%rip)`, and
+/// the address. No register changes, and indirect-branch tracking does not look at it.
+pub fn far_jump(to: usize) -> Option<[u8; 15]> {
+    let mut bytes = [0x3e, 0xff, 0x25, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    bytes[7..].copy_from_slice(&(to as u64).to_le_bytes());
+    Some(bytes)
+}
+
 /// Appends straight-line instructions that stood at `from`, correcting
 /// rip-relative addresses.
 pub fn copy(out: &mut Vec<u8>, base: usize, code: &[u8], from: usize) -> Option<()> {
