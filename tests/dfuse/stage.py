@@ -50,13 +50,13 @@ def until(condition, seconds, what):
 class Server:
     """One pil4dfs-dfuse in the foreground."""
 
-    def __init__(self, stage, point, *options, prefix=()):
+    def __init__(self, stage, point, *options, prefix=(), env=None):
         self.stage, self.point = stage, point
         os.makedirs(point, exist_ok=True)
         command = [*prefix, stage.path("pil4dfs-dfuse"), "--foreground", "-m", point, *options]
         self.log = open(os.path.join(stage.top, f"server-{len(stage.servers)}.log"), "w+b")
         self.process = subprocess.Popen(
-            command, env=stage.env(), stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+            command, env=stage.env(**(env or {})), stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         stage.servers.append(self)
         until(lambda: point in mounts() or self.process.poll() is not None, 10, f"mount of {point}")
         check(self.process.poll() is None, f"the server ended: {self.says()}")
@@ -116,13 +116,13 @@ class Stage:
         words = (line.split() for line in self.tool("counters").splitlines())
         return {word[0]: int(word[1]) for word in words if len(word) == 2}
 
-    def serve(self, *options, point="m", prefix=()):
+    def serve(self, *options, point="m", prefix=(), env=None):
         if not options:
             options = ("--disable-caching",)
-        return self.mount("--pool", POOL, "--container", CONT, *options, point=point, prefix=prefix)
+        return self.mount("--pool", POOL, "--container", CONT, *options, point=point, prefix=prefix, env=env)
 
-    def mount(self, *options, point="m", prefix=()):
-        return Server(self, os.path.join(self.top, point), *options, prefix=prefix)
+    def mount(self, *options, point="m", prefix=(), env=None):
+        return Server(self, os.path.join(self.top, point), *options, prefix=prefix, env=env)
 
     def run(self, argv, env=None, timeout=30, status=0, **more):
         """A command; its output."""

@@ -156,7 +156,13 @@ impl Inode {
         if state.opens == 0 && state.named == Named::Yes {
             return Err(Errno::ESTALE);
         }
-        if let Ok(size) = object.size() {
+        // A file that somebody else removed has no bytes any more: shorter is no news, and a reader
+        // shall not take it for the end of file.
+        let least = match state.named {
+            Named::Yes => state.last.st_size as u64,
+            _ => 0,
+        };
+        if let Some(size) = object.size().ok().filter(|size| *size >= least) {
             state.last.st_size = size as i64;
             state.last.st_blocks = size.div_ceil(512) as i64;
         }

@@ -4,7 +4,7 @@
 //! that a missing guard shows here and not first on a real system.
 //!
 //! Environment: `PIL4DFS_EMBEDDED_ROOT` (the store), `PIL4DFS_EMBEDDED_FAULT` (see `fault.rs`),
-//! `PIL4DFS_EMBEDDED_AWAY` (see `away.rs`), `CRT_TIMEOUT`, `PIL4DFS_EMBEDDED_EVICT_MS` (see `evict.rs`),
+//! `PIL4DFS_EMBEDDED_AWAY` (see `away.rs`), `CRT_TIMEOUT`, `PIL4DFS_EMBEDDED_EVICT_MS` (see `evict.rs`), `PIL4DFS_EMBEDDED_POOL_HANDLE` (bytes),
 //! `PIL4DFS_EMBEDDED_DELAY_US`, `_INIT_DELAY_US`, `_CONNECT_DELAY_US` (spun), `D_LOG_FILE`.
 
 #[macro_use]

@@ -1,6 +1,7 @@
 //! This process's attachment to the store: made by `daos_init`, lost by fork (a page that the
 //! kernel wipes in fork children says so), made again by `daos_reinit`. Never freed: calls of
 //! other threads may be under way.
+use crate::abi::glob::POOL_SIZE;
 use crate::away::{self, Causes};
 use crate::call::spin;
 use crate::counters::{Counters, Word};
@@ -26,6 +27,8 @@ pub struct Process {
     pub evict: Option<Duration>,
     /// Added to each pool connect.
     pub connect_delay: Duration,
+    /// Size of a pool's handle as bytes.
+    pub pool_handle: usize,
     /// What is away for this process alone.
     absent: Causes,
     /// How long a call waits for servers that do not answer.
@@ -144,6 +147,11 @@ fn absent() -> Causes {
     })
 }
 
+fn pool_handle() -> usize {
+    let text = std::env::var("PIL4DFS_EMBEDDED_POOL_HANDLE").unwrap_or_default();
+    text.trim().parse().unwrap_or(0).max(POOL_SIZE)
+}
+
 /// `CRT_TIMEOUT`, seconds.
 fn timeout() -> Duration {
     let text = std::env::var("CRT_TIMEOUT").unwrap_or_default();
@@ -169,6 +177,7 @@ fn attach(root: &str) -> Result<()> {
         delay: micros("PIL4DFS_EMBEDDED_DELAY_US"),
         evict: evict(),
         connect_delay: micros("PIL4DFS_EMBEDDED_CONNECT_DELAY_US"),
+        pool_handle: pool_handle(),
         absent,
         timeout: timeout(),
     });
@@ -258,6 +267,7 @@ pub fn reinit() -> Result<()> {
         delay: parents.delay,
         evict: parents.evict,
         connect_delay: parents.connect_delay,
+        pool_handle: parents.pool_handle,
         absent: parents.absent,
         timeout: parents.timeout,
     });

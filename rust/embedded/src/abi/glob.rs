@@ -10,8 +10,8 @@ use crate::store::Store;
 use daos_sys::*;
 use std::ffi::c_int;
 
-/// As on a system with one engine.
-const POOL_SIZE: usize = 236;
+/// As on a system with one engine; `PIL4DFS_EMBEDDED_POOL_HANDLE` makes it as large as that of a large one.
+pub(crate) const POOL_SIZE: usize = 236;
 
 /// Fields in order.
 struct Writer(Vec<u8>);
@@ -102,14 +102,14 @@ pub(crate) unsafe fn import(glob: &d_iov_t) -> Result<&[u8]> {
     Ok(unsafe { std::slice::from_raw_parts(glob.iov_buf.cast(), glob.iov_len as usize) })
 }
 
-pub(crate) fn pool(handle: &PoolHandle) -> Vec<u8> {
+pub(crate) fn pool(handle: &PoolHandle, size: usize) -> Vec<u8> {
     Writer::new(POOL_GLOB_MAGIC)
         .add(&handle.flags.to_le_bytes())
         .add(&handle.pool.uuid)
         .add(&handle.owner.pid.to_le_bytes())
         .add(&handle.owner.start.to_le_bytes())
         .add(&handle.owner.age.to_le_bytes())
-        .filled(POOL_SIZE)
+        .filled(size)
 }
 
 pub(crate) fn pool_from(blob: &[u8], store: &Store) -> Result<PoolHandle> {

@@ -121,7 +121,7 @@ export! {
     /// The handle as bytes.
     DaosLocal fn daos_pool_local2global(poh: daos_handle_t, glob: *mut d_iov_t) {
         let pool = handle::pool(poh)?;
-        glob::export(required(glob)?, &glob::pool(&pool)).map_err(|_| Error::Der(DER_TRUNC))
+        glob::export(required(glob)?, &glob::pool(&pool, process()?.pool_handle)).map_err(|_| Error::Der(DER_TRUNC))
     }
 
     /// A local handle of bytes; no server is asked.
