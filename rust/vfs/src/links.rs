@@ -25,19 +25,37 @@ impl Way {
     }
 }
 
+/// What becomes of a link as the last component.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Last {
+    /// It is followed.
+    Followed,
+    /// Only a slash behind it has it followed.
+    Seen,
+    /// It is a name to be made, removed or renamed: never followed.
+    Named,
+}
+
 /// Walks an absolute path on the kernel's side until it is below a mount of ours. `links` counts
 /// those followed: `ELOOP` at 40. A readlink(2) for each component.
 pub fn into_mount(
     p: &'static Process,
     mut path: Vec<u8>,
-    follow: bool,
+    last: Last,
     links: &mut u32,
 ) -> Result<Way, Errno> {
+    let mut slashes = Vec::new();
+    if last == Last::Named {
+        let end = path.iter().rposition(|&b| b != b'/').map_or(0, |i| i + 1);
+        slashes = path.split_off(end);
+    }
     loop {
         if p.mounts.locate(&path).is_some() || magic(p, &path).is_some() {
+            path.append(&mut slashes);
             return Ok(Way::Into(path));
         }
-        let Some(next) = first_link(&path, follow) else {
+        let Some(next) = first_link(&path, last == Last::Followed) else {
+            path.append(&mut slashes);
             return Ok(Way::Elsewhere(path));
         };
         *links += 1;

@@ -145,6 +145,9 @@ pub struct Options {
     pub fresh: bool,
     /// The name may be created (`O_CREAT`): one that ends in a slash is `EISDIR`.
     pub create: bool,
+    /// The last component is a name to be made, removed or renamed: a link there is not followed,
+    /// slashes behind it or not.
+    pub named: bool,
     /// Only attributes are wanted, no handle ([`attributes`]).
     pub(crate) seen: bool,
     /// Whose search permission counts.
@@ -161,6 +164,7 @@ impl Options {
             empty: false,
             fresh: false,
             create: false,
+            named: false,
             seen: false,
             whose: As::Effective,
             resolve: 0,
@@ -208,7 +212,11 @@ pub fn parent(p: &'static Process, dirfd: i64, path: i64) -> Op<Target> {
 
 /// [`parent`] of a path in our memory.
 pub fn parent_of(p: &'static Process, dirfd: i64, path: &[u8]) -> Op<Target> {
-    parent_with(p, dirfd, path, &Options::new(Follow::No).fresh())
+    let options = Options {
+        named: true,
+        ..Options::new(Follow::No).fresh()
+    };
+    parent_with(p, dirfd, path, &options)
 }
 
 /// [`parent_of`] with options.

@@ -43,6 +43,8 @@ pub(crate) struct Walk<'a> {
     at: Arc<Node>,
     /// What `at` was reached by.
     last: Last,
+    /// The path ended in a ".." that led out of a mount; what is walked since is our spelling.
+    went_up: bool,
     links: u32,
     /// When it began ([`now_ms`]): what is cached is as old as it was then.
     now: u64,
@@ -104,6 +106,7 @@ impl<'a> Walk<'a> {
                 pos,
                 at,
                 last,
+                went_up: false,
                 links: 0,
                 now,
                 scope,
@@ -192,7 +195,11 @@ impl<'a> Walk<'a> {
             }
             if self.pos >= self.path.len() {
                 // "dir/" of a descriptor's path, or the root itself
-                return Ok(Target::Node(self.at.clone(), self.last));
+                let last = match self.went_up {
+                    true => Last::DotDot,
+                    false => self.last,
+                };
+                return Ok(Target::Node(self.at.clone(), last));
             }
             let start = self.pos;
             let len = self.path[start..].iter().position(|&b| b == b'/');
@@ -349,7 +356,13 @@ impl<'a> Walk<'a> {
         let above = point.iter().rposition(|&b| b == b'/').unwrap_or(0);
         let mut path = point[..above].to_vec();
         path.push(b'/');
-        path.extend_from_slice(&self.path[self.pos..]);
+        let rest = &self.path[self.pos..];
+        if rest.iter().all(|&b| b == b'/') {
+            // no name: nothing is made, renamed or removed by it
+            path.push(b'.');
+            self.went_up = true;
+        }
+        path.extend_from_slice(rest);
         self.leave(path)
     }
 
@@ -384,8 +397,12 @@ impl<'a> Walk<'a> {
     /// Goes on at an absolute path: in a mount of ours - perhaps through links of the kernel's -
     /// or outside.
     fn leave(&mut self, path: Vec<u8>) -> Op<Option<CString>> {
-        let follow = self.options.follow == Follow::Yes;
-        let path = match links::into_mount(self.p, path, follow, &mut self.links)? {
+        let last = match self.options.follow {
+            _ if self.options.named => links::Last::Named,
+            Follow::Yes => links::Last::Followed,
+            Follow::No => links::Last::Seen,
+        };
+        let path = match links::into_mount(self.p, path, last, &mut self.links)? {
             Way::Into(path) => path,
             Way::Elsewhere(path) => return self.outside(path),
         };

@@ -136,6 +136,98 @@ fn links_lead_out_and_in_again() {
     std::fs::remove_dir_all(out).unwrap();
 }
 
+/// A call of one path as the entry layer makes it, the kernel first.
+fn late(
+    p: &'static vfs::process::Process,
+    (op, nr): (vfs::catalogue::OpId, i64),
+    dirfd: i64,
+    text: &str,
+    rest: [i64; 2],
+) -> i64 {
+    let text = path(text);
+    let a = [dirfd, arg(&text), rest[0], rest[1], 0, 0];
+    vfs::ops::after(p, op, a, kernel(nr, a))
+}
+
+/// unlink, rmdir and rename do not follow a link because of a slash behind it.
+#[test]
+fn a_link_to_a_directory_is_not_the_directory() {
+    let (_alone, p) = mounts();
+    let (d, out) = (fresh("named"), outside("named"));
+    mkdir(&format!("{d}/empty"));
+    let link = format!("{out}/link/");
+    std::os::unix::fs::symlink(format!("{d}/empty"), format!("{out}/link")).unwrap();
+    let unlink = (op::unlinkat, libc::SYS_unlinkat);
+    let rmdir = [libc::AT_REMOVEDIR.into(), 0];
+    assert_eq!(late(p, unlink, CWD, &link, rmdir), errno(libc::ENOTDIR));
+    assert_eq!(late(p, unlink, CWD, &link, [0, 0]), errno(libc::ENOTDIR));
+    let (old, new) = (path(&link), path(&format!("{d}/moved")));
+    let rename = [CWD, arg(&old), CWD, arg(&new), 0, 0];
+    assert_eq!(sys(op::renameat2, rename), errno(libc::EXDEV));
+    // out of the mount and back to the link
+    let around = format!("{d}/out/link/");
+    symlink(&out, &format!("{d}/out"));
+    assert_eq!(
+        at(op::unlinkat, &around, [rmdir[0], 0, 0, 0]),
+        errno(libc::ENOTDIR)
+    );
+    assert_eq!(names(&d), ["empty", "out"]);
+    // what looks through it does follow it
+    let look = (op::faccessat2, libc::SYS_faccessat2);
+    assert_eq!(late(p, look, CWD, &link, [0, 0]), 0);
+    std::fs::remove_dir_all(out).unwrap();
+}
+
+/// A directory in which nothing led into a mount a moment ago.
+#[test]
+fn a_new_link_and_the_mount_itself_are_found_at_once() {
+    let (_alone, p) = mounts();
+    let (d, out) = (fresh("at-once"), outside("at-once"));
+    file(&format!("{d}/f"), b"x");
+    let look = (op::faccessat2, libc::SYS_faccessat2);
+    let text = format!("{out}/later/f");
+    assert_eq!(late(p, look, CWD, &text, [0, 0]), errno(libc::ENOENT));
+    let (target, link) = (path(&d), path(&format!("{out}/later")));
+    let a = [arg(&target), CWD, arg(&link), 0, 0, 0];
+    let made = kernel(libc::SYS_symlinkat, a);
+    assert_eq!(vfs::ops::after(p, op::symlinkat, a, made), 0);
+    assert_eq!(late(p, look, CWD, &text, [0, 0]), 0);
+    let root = kernel(libc::SYS_openat, [CWD, arg(&path("/")), 0, 0, 0, 0]);
+    assert_eq!(late(p, look, root, "none", [0, 0]), errno(libc::ENOENT));
+    assert_eq!(late(p, look, root, "dfs", [0, 0]), 0);
+    kernel(libc::SYS_close, [root, 0, 0, 0, 0, 0]);
+    std::fs::remove_dir_all(out).unwrap();
+}
+
+/// ".." at the end is no name: what it leads to is not made, renamed or removed.
+#[test]
+fn the_directory_around_a_mount_has_no_name_in_it() {
+    let (_alone, _) = mounts();
+    for above in [
+        "/dfs/..",
+        "/dfs/..//",
+        "/dfs/inner/mount/..",
+        "/dfs/inner/mount/../../..",
+    ] {
+        let rmdir = [libc::AT_REMOVEDIR.into(), 0, 0, 0];
+        assert_eq!(
+            at(op::unlinkat, above, rmdir),
+            errno(libc::ENOTEMPTY),
+            "{above}"
+        );
+        let flags = libc::O_CREAT | libc::O_RDWR;
+        assert_eq!(open(above, flags, 0o600), errno(libc::EISDIR), "{above}");
+        let exclusive = open(above, flags | libc::O_EXCL, 0o600);
+        assert_eq!(exclusive, errno(libc::EEXIST), "{above}");
+    }
+    let (old, new) = (path("/dfs/inner/mount/.."), path("/dfs/moved"));
+    let rename = [CWD, arg(&old), CWD, arg(&new), 0, 0];
+    assert_eq!(sys(op::renameat2, rename), errno(libc::EBUSY));
+    let flags = libc::O_CREAT | libc::O_EXCL | libc::O_RDWR;
+    assert_eq!(open("/dfs/", flags, 0o600), errno(libc::EISDIR));
+    assert_eq!(open("/dfs", flags, 0o600), errno(libc::EEXIST));
+}
+
 #[test]
 fn the_kernels_directory_is_followed_by_text() {
     let (_alone, p) = mounts();

@@ -205,6 +205,8 @@ impl MountTable {
         for (start, end) in components(path) {
             match &path[start..end] {
                 b"." => {}
+                // from here on it is the mount's to walk
+                b".." if hit.is_some() => break,
                 b".." => {
                     let up = clean.iter().rposition(|&b| b == b'/').unwrap_or(0);
                     clean.truncate(up);
@@ -232,6 +234,14 @@ impl MountTable {
             &clean[..clean_len]
         };
         (real == expected).then_some((mount, rest))
+    }
+
+    /// True if a mount point has this name in its directory, wherever that is.
+    pub fn has_name(&self, name: &[u8]) -> bool {
+        self.iter().any(|m| {
+            let point = m.point.as_bytes().strip_suffix(name);
+            point.is_some_and(|above| above.last() == Some(&b'/'))
+        })
     }
 
     /// True if a mount lies below the directory `path` (absolute, clean): a relative path from
@@ -398,6 +408,13 @@ mod tests {
         // in the mount and out of it again: the walk's own business
         assert_eq!(located(&t, "/dfs/../etc"), hit("/dfs", "/../etc"));
         assert_eq!(located(&t, "/etc/../x"), None);
+        // nor is it the text's which mount a ".." below another leads to
+        let t = table(&[c"/dfs", c"/dfs/in/n"]);
+        assert_eq!(located(&t, "/tmp/../dfs/in/../x"), hit("/dfs", "/in/../x"));
+        assert_eq!(
+            located(&t, "/tmp/../dfs/in/n/../x"),
+            hit("/dfs/in/n", "/../x")
+        );
     }
 
     #[test]

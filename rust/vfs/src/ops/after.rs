@@ -6,7 +6,7 @@ use crate::dcache::now_ms;
 use crate::filter;
 use crate::gate::Guarded;
 use crate::hash::Mix;
-use crate::links::{self, Way};
+use crate::links::{self, Last, Way};
 use crate::magic;
 use crate::mount::fd_path;
 use crate::ops::{births, limits};
@@ -16,6 +16,7 @@ use crate::{fail, ownfd, user, Errno, Op, Reject};
 use std::ffi::CString;
 use std::hash::Hasher;
 use std::mem::MaybeUninit;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The after-step of `op`, called with the general call's arguments and the kernel's answer; gives
 /// what the application gets.
@@ -42,6 +43,7 @@ pub fn after(p: &'static Process, op: OpId, a: [i64; 6], ret: i64) -> i64 {
         }
         op::prlimit64 => limits::changed(),
         op::sync => sync_mappings(p),
+        op::symlinkat | op::renameat2 if ret == 0 => forget(),
         op::chroot | op::setns if ret == 0 => p.mounts.switch_off(),
         _ => {}
     }
@@ -61,31 +63,42 @@ fn sync_mappings(p: &Process) {
     }
 }
 
-/// Where an operation has its paths: (index of the dirfd, index of the path, follows the last
-/// component).
-fn paths(op: OpId, a: &[i64; 6]) -> [Option<(Option<usize>, usize, bool)>; 2] {
-    let nofollow = |flags: i64| flags as i32 & libc::AT_SYMLINK_NOFOLLOW == 0;
-    let at = |follow| [Some((Some(0), 1, follow)), None];
-    let plain = |follow| [Some((None, 0, follow)), None];
+/// Where an operation has a path: index of the dirfd, index of the path, what its end means.
+type Place = (Option<usize>, usize, Last);
+
+/// The paths of an operation.
+fn paths(op: OpId, a: &[i64; 6]) -> [Option<Place>; 2] {
+    let by_flags = |flags: i64| match flags as i32 & libc::AT_SYMLINK_NOFOLLOW {
+        0 => Last::Followed,
+        _ => Last::Seen,
+    };
+    let at = |last| [Some((Some(0), 1, last)), None];
+    let plain = |last| [Some((None, 0, last)), None];
+    let two = [(0, 1), (2, 3)].map(|(dirfd, path)| Some((Some(dirfd), path, Last::Named)));
     match op {
         op::openat => {
             let flags = a[2] as i32;
-            let exclusive = flags & libc::O_CREAT != 0 && flags & libc::O_EXCL != 0;
-            at(flags & libc::O_NOFOLLOW == 0 && !exclusive)
+            let exclusive = libc::O_CREAT | libc::O_EXCL;
+            at(match flags & (exclusive | libc::O_PATH) {
+                // which O_PATH leaves out
+                all if all == exclusive => Last::Named,
+                _ if flags & libc::O_NOFOLLOW != 0 => Last::Seen,
+                _ => Last::Followed,
+            })
         }
-        op::openat2 => at(true),
-        op::statat | op::faccessat2 | op::fchmodat2 | op::utimensat => at(nofollow(a[3])),
-        op::statx | op::getxattr_args | op::setxattr_args => at(nofollow(a[2])),
-        op::fchownat => at(nofollow(a[4])),
-        op::utimesat | op::execveat => at(true),
-        op::mkdirat | op::mknodat | op::unlinkat | op::readlinkat => at(false),
-        op::getxattrat | op::setxattrat => at(nofollow(a[5])),
-        op::listxattrat => at(nofollow(a[4])),
-        op::removexattrat => at(nofollow(a[3])),
-        op::symlinkat => [Some((Some(1), 2, false)), None],
-        op::renameat2 => [Some((Some(0), 1, false)), Some((Some(2), 3, false))],
-        op::linkat => [Some((Some(0), 1, false)), Some((Some(2), 3, false))],
-        op::truncate | op::utime | op::statfs | op::chdir => plain(true),
+        op::openat2 => at(Last::Followed),
+        op::statat | op::faccessat2 | op::fchmodat2 | op::utimensat => at(by_flags(a[3])),
+        op::statx | op::getxattr_args | op::setxattr_args => at(by_flags(a[2])),
+        op::fchownat => at(by_flags(a[4])),
+        op::utimesat | op::execveat => at(Last::Followed),
+        op::mkdirat | op::mknodat | op::unlinkat => at(Last::Named),
+        op::readlinkat => at(Last::Seen),
+        op::getxattrat | op::setxattrat => at(by_flags(a[5])),
+        op::listxattrat => at(by_flags(a[4])),
+        op::removexattrat => at(by_flags(a[3])),
+        op::symlinkat => [Some((Some(1), 2, Last::Named)), None],
+        op::renameat2 | op::linkat => two,
+        op::truncate | op::utime | op::statfs | op::chdir => plain(Last::Followed),
         _ => [None, None],
     }
 }
@@ -96,11 +109,11 @@ fn late(p: &'static Process, op: OpId, a: [i64; 6], ret: i64) -> i64 {
     let mut b = a;
     let mut kept: [Option<CString>; 2] = [None, None];
     for (slot, place) in kept.iter_mut().zip(paths(op, &a)) {
-        let Some((dirfd, path, follow)) = place else {
+        let Some((dirfd, path, last)) = place else {
             continue;
         };
         let from = dirfd.map_or(i64::from(libc::AT_FDCWD), |d| a[d]);
-        let Some(inside) = enters(p, from, a[path], follow) else {
+        let Some(inside) = enters(p, from, a[path], last) else {
             continue;
         };
         if let Some(d) = dirfd {
@@ -131,32 +144,40 @@ pub fn leads_into_mount(
         error,
         Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES | Errno::EROFS
     );
-    may.then(|| enters(p, dirfd, path, true)).flatten()
+    may.then(|| enters(p, dirfd, path, Last::Followed))
+        .flatten()
 }
 
 /// The absolute path in a mount that an application's path leads to through the kernel's links.
-fn enters(p: &'static Process, dirfd: i64, ptr: i64, follow: bool) -> Option<CString> {
+fn enters(p: &'static Process, dirfd: i64, ptr: i64, last: Last) -> Option<CString> {
     let mut buffer = user::PathBuffer::new();
     let path = buffer.copy(ptr).ok()?;
     if path.is_empty() {
         return None;
     }
-    let slash = path.iter().rposition(|&b| b == b'/');
+    let end = match last {
+        Last::Named => path.iter().rposition(|&b| b != b'/').map_or(0, |i| i + 1),
+        _ => path.len(),
+    };
+    let slash = path[..end].iter().rposition(|&b| b == b'/');
     let base = slash.map_or(&b""[..], |at| &path[..=at]);
     let known = Remembered::key(p, dirfd, base);
-    if known.is_some_and(Remembered::has) {
-        // the directory leads into no mount: only the last component itself may
-        let link = follow.then(|| last_link(dirfd, ptr)).flatten()?;
+    if known.is_some_and(Remembered::has) && !p.mounts.has_name(&path[base.len()..end]) {
+        // the directory leads into no mount: only a link in it may
+        let followed = last == Last::Followed;
+        let link = followed.then(|| last_link(dirfd, ptr)).flatten()?;
         let mut whole = match link.first() {
             Some(b'/') => Vec::new(),
             _ => base.to_vec(),
         };
         whole.extend_from_slice(&link);
         let whole = magic::kernel_path(dirfd, &whole)?;
-        return links::into_mount(p, whole, true, &mut 0).ok()?.inside();
+        return links::into_mount(p, whole, Last::Followed, &mut 0)
+            .ok()?
+            .inside();
     }
     let whole = magic::kernel_path(dirfd, path)?;
-    match links::into_mount(p, whole, follow, &mut 0).ok()? {
+    match links::into_mount(p, whole, last, &mut 0).ok()? {
         Way::Into(path) => CString::new(path).ok(),
         // the directory exists (or does not) without us: remember that for a moment
         Way::Elsewhere(_) => {
@@ -178,6 +199,14 @@ fn last_link(dirfd: i64, path: i64) -> Option<Vec<u8>> {
     Some(unsafe { std::slice::from_raw_parts(to.cast::<u8>(), n as usize) }.to_vec())
 }
 
+/// A link of the kernel's was made or moved: what led nowhere may lead into a mount now.
+pub(super) fn forget() {
+    LINKS.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Counts the links this process made on the kernel's side; another's are seen after [`LIFE_MS`].
+static LINKS: AtomicU32 = AtomicU32::new(0);
+
 /// Directories that lead into no mount, by (where the path starts, its text but the last
 /// component), for a second: `ENOENT` is the commonest answer of all.
 struct Remembered;
@@ -189,6 +218,7 @@ static KNOWN: Guarded<[(u64, u64); SLOTS]> = Guarded::new([(0, 0); SLOTS]);
 impl Remembered {
     fn key(p: &Process, dirfd: i64, base: &[u8]) -> Option<u64> {
         let mut h = Mix::default();
+        h.write_u32(LINKS.load(Ordering::Relaxed));
         h.write(base);
         if base.first() != Some(&b'/') {
             match dirfd as i32 {

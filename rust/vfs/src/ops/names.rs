@@ -231,6 +231,9 @@ pub fn unlinkat(p: &'static Process, a: [i64; 6]) -> Op<i64> {
         return fail(Errno::EINVAL);
     }
     let found = match target? {
+        Target::Outside(path) if directory && outside::went_up(a[1], &path)? => {
+            return fail(Errno::ENOTEMPTY)
+        }
         Target::Outside(path) => return outside::at(libc::SYS_unlinkat, &path, 0, a),
         Target::Node(_, last) if directory => {
             return fail(match last {

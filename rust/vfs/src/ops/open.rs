@@ -219,9 +219,11 @@ impl Wish {
         path: &[u8],
         options: &Options,
     ) -> Op<Opened> {
-        use resolve::Target;
+        use resolve::{Last, Target};
         let found = match resolve::parent_with(p, dirfd, path, options)? {
             Target::Outside(path) => return Ok(Opened::Located(Located::Outside(path))),
+            // the root of a mount has a name, too
+            Target::Node(_, Last::Root) if path.ends_with(b"/") => return fail(Errno::EISDIR),
             Target::Node(node, _) => return Ok(Opened::Located(Located::Node(node))),
             Target::Name(found) => found,
         };

@@ -1,6 +1,7 @@
 //! Calls whose path led out of our mounts: made on the kernel's own path for the rest.
-use crate::links::{self, Way};
+use crate::links::{self, Last, Way};
 use crate::magic;
+use crate::ops::after;
 use crate::process::Process;
 use crate::resolve::{self, Target};
 use crate::{call, fail, kernel, ownfd, user, Errno, Op, Reject};
@@ -10,6 +11,9 @@ use std::ffi::{CStr, CString};
 pub fn at(nr: i64, path: &CStr, at: usize, mut a: [i64; 6]) -> Op<i64> {
     a[at] = i64::from(libc::AT_FDCWD);
     a[at + 1] = path.as_ptr() as i64;
+    if nr == libc::SYS_symlinkat {
+        after::forget();
+    }
     // SAFETY: the path is a string; the rest is the application's, checked by the kernel.
     Ok(unsafe { kernel::syscall(nr, a) }?)
 }
@@ -19,6 +23,17 @@ pub fn path(nr: i64, path: &CStr, at: usize, mut a: [i64; 6]) -> Op<i64> {
     a[at] = path.as_ptr() as i64;
     // SAFETY: as above.
     Ok(unsafe { kernel::syscall(nr, a) }?)
+}
+
+/// An application's path went out of a mount by a last "..": the kernel's path has another name for
+/// the directory it led to, which exists.
+pub fn went_up(given: i64, path: &CStr) -> Op<bool> {
+    let above = |path: &[u8]| {
+        let last = path.split(|&b| b == b'/').rfind(|part| !part.is_empty());
+        last == Some(b"..")
+    };
+    let mut buffer = user::PathBuffer::new();
+    Ok(above(buffer.copy(given)?) && !above(path.to_bytes()))
 }
 
 /// `openat(2)`: the number born may still carry a stale entry of ours.
@@ -48,9 +63,10 @@ pub fn side(target: Op<Target>) -> Op<Side> {
     }
 }
 
-/// Sorts the two paths of a call (at 0 and 2). Where one of them is ours, a look is taken at the
-/// other: it may lead into a mount through links of the kernel's, and where it does not, its
-/// directory must exist - before two file systems are seen. Errors of the first come first.
+/// Sorts the two paths of a call (at 0 and 2). Where one of them is ours, or came out of a mount, a
+/// look is taken at the other: it may lead into a mount through links of the kernel's, and where it
+/// does not, its directory must exist - before two file systems are seen. Errors of the first come
+/// first.
 pub fn sides(
     p: &'static Process,
     old: Op<Target>,
@@ -62,6 +78,10 @@ pub fn sides(
     let mixed = is_ours(&old) != is_ours(&new);
     let look = |target, dirfd, ptr| match side(target)? {
         Side::Kernel(path) if mixed => kernel_side(p, dirfd, ptr, path),
+        Side::Kernel(None) => {
+            let inside = inside(p, dirfd, &user::path(ptr)?)?;
+            Ok(inside.map_or(Side::Kernel(None), Side::Ours))
+        }
         side => Ok(side),
     };
     let old = look(old, a[0], a[1])?;
@@ -76,17 +96,26 @@ fn kernel_side(p: &'static Process, dirfd: i64, ptr: i64, path: Option<CString>)
     if path.is_empty() {
         return fail(Errno::ENOENT);
     }
-    if let Some(whole) = magic::kernel_path(dirfd, path.to_bytes()) {
-        if let Way::Into(inside) = links::into_mount(p, whole, false, &mut 0)? {
-            match resolve::parent_of(p, dirfd, &inside) {
-                // a name in /proc of a descriptor: itself no name of ours
-                Err(Reject::NotOurs) => {}
-                target => return Ok(Side::Ours(target?)),
-            }
-        }
+    if let Some(target) = inside(p, dirfd, &path)? {
+        return Ok(Side::Ours(target));
     }
     parent_exists(dirfd, &path)?;
     Ok(Side::Kernel(None))
+}
+
+/// What a path of the kernel's leads to in a mount, if it does.
+fn inside(p: &'static Process, dirfd: i64, path: &CStr) -> Op<Option<Target>> {
+    let Some(whole) = magic::kernel_path(dirfd, path.to_bytes()) else {
+        return Ok(None);
+    };
+    let Way::Into(inside) = links::into_mount(p, whole, Last::Named, &mut 0)? else {
+        return Ok(None);
+    };
+    match resolve::parent_of(p, dirfd, &inside) {
+        // a name in /proc of a descriptor: itself no name of ours
+        Err(Reject::NotOurs) => Ok(None),
+        target => target.map(Some),
+    }
 }
 
 /// The answer of call `nr` where neither of two paths, at 0 and 2, is ours.
@@ -100,6 +129,7 @@ pub fn both(nr: i64, old: &Option<CString>, new: &Option<CString>, mut a: [i64; 
             a[at + 1] = path.as_ptr() as i64;
         }
     }
+    after::forget();
     // SAFETY: strings; the rest is the application's, checked by the kernel.
     Ok(unsafe { kernel::syscall(nr, a) }?)
 }
