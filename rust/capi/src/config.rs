@@ -146,7 +146,7 @@ impl Config {
         Config {
             mount,
             complaint,
-            report: crate::report::wanted(text("D_IL_REPORT").as_deref()),
+            report: is_on(text("D_IL_REPORT").as_deref()),
             trace: get("PIL4DFS_TRACE").filter(|v| v.to_bytes().starts_with(b"/")),
             report_dir: get("PIL4DFS_REPORT_DIR").filter(|v| v.to_bytes().starts_with(b"/")),
             bypass_list: text("D_IL_BYPASS_LIST").unwrap_or_default(),
@@ -163,6 +163,11 @@ impl Config {
                 .map(Duration::from_secs),
         }
     }
+}
+
+/// `D_IL_REPORT`: anything but 0, false and nothing.
+fn is_on(value: Option<&str>) -> bool {
+    !matches!(value, None | Some("0" | "false" | ""))
 }
 
 /// The mount of the variables. `D_IL_*` half set is worth a line; the older `DAOS_*` names are common in job
@@ -263,6 +268,12 @@ mod tests {
             ("DAOS_CONTAINER", "c"),
         ]);
         assert!(old.mount.is_some());
+    }
+
+    #[test]
+    fn the_report_is_on_for_anything_but_no() {
+        assert!(!is_on(None) && !is_on(Some("0")) && !is_on(Some("false")));
+        assert!(is_on(Some("1")) && is_on(Some("yes")) && is_on(Some("-1")));
     }
 
     #[test]

@@ -26,11 +26,6 @@ const ROWS: [Option<&str>; 15] = [
 static ENABLED: AtomicBool = AtomicBool::new(false);
 static COUNTS: [AtomicU64; ROWS.len()] = [const { AtomicU64::new(0) }; ROWS.len()];
 
-/// `D_IL_REPORT`: on for every value but unset, "0" and "false".
-pub fn wanted(value: Option<&str>) -> bool {
-    !matches!(value, None | Some("0" | "false" | ""))
-}
-
 /// Turns the report on and prints the start line for program `app`.
 pub fn announce(app: &str, on: bool) {
     ENABLED.store(on, Ordering::Relaxed);
@@ -95,11 +90,5 @@ mod tests {
         let text = text(&counts);
         assert!(text.starts_with("libpil4dfs intercepting summary for ops on DFS:\n[read   ]  12\n[write  ]  0\n\n[open   ]  0\n"));
         assert!(text.ends_with("[rename ]  3\n[mmap   ]  0\n\n[op_sum ]  15\n"));
-    }
-
-    #[test]
-    fn off_unless_asked() {
-        assert!(!wanted(None) && !wanted(Some("0")) && !wanted(Some("false")));
-        assert!(wanted(Some("1")) && wanted(Some("yes")) && wanted(Some("-1")));
     }
 }

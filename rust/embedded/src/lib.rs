@@ -32,8 +32,8 @@ mod store;
 mod test_store;
 
 /// The heap of whoever links this crate; LMDB keeps to its own few blocks of libc's. A program may call
-/// write(2) from a signal handler that interrupted its malloc.
-#[global_allocator]
+/// write(2) from a signal handler that interrupted its malloc. A fuzzer's own allocator sees more.
+#[cfg_attr(not(fuzzing), global_allocator)]
 static HEAP: arena::Arena = arena::Arena::new();
 
 pub use check::{check, Findings};

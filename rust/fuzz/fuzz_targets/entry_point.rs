@@ -1,6 +1,4 @@
-//! Feeds `entry_point` of rust/vfs/tests/targets.
+//! Feeds `entry_point` of rust/targets.
 #![no_main]
-#[path = "../../vfs/tests/targets/mod.rs"]
-mod targets;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::entry_point(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::parsers::entry_point(data));

@@ -1,6 +1,4 @@
-//! Feeds `keeper` of rust/vfs/tests/targets.
+//! Feeds `keeper` of rust/targets.
 #![no_main]
-#[path = "../../vfs/tests/targets/mod.rs"]
-mod targets;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::keeper(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::parsers::keeper(data));

@@ -1,6 +1,4 @@
-//! Feeds `manifest` of rust/vfs/tests/targets.
+//! Feeds `manifest` of rust/targets.
 #![no_main]
-#[path = "../../vfs/tests/targets/mod.rs"]
-mod targets;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::manifest(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::parsers::manifest(data));

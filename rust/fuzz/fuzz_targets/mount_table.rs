@@ -1,6 +1,4 @@
-//! Feeds `mount_table` of rust/vfs/tests/targets.
+//! Feeds `mount_table` of rust/targets.
 #![no_main]
-#[path = "../../vfs/tests/targets/mod.rs"]
-mod targets;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::mount_table(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::parsers::mount_table(data));

@@ -1,6 +1,4 @@
-//! Feeds `program` of rust/vfs/tests/targets.
+//! Feeds `program` of rust/targets.
 #![no_main]
-#[path = "../../vfs/tests/targets/mod.rs"]
-mod targets;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::program(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::parsers::program(data));

@@ -1,6 +1,4 @@
-//! Feeds `script` of rust/vfs/tests/targets.
+//! Feeds `script` of rust/targets.
 #![no_main]
-#[path = "../../vfs/tests/targets/mod.rs"]
-mod targets;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::script(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::parsers::script(data));

@@ -1,6 +1,4 @@
-//! Feeds `search_list` of rust/vfs/tests/targets.
+//! Feeds `search_list` of rust/targets.
 #![no_main]
-#[path = "../../vfs/tests/targets/mod.rs"]
-mod targets;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::search_list(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::parsers::search_list(data));

@@ -9,12 +9,26 @@ use std::ffi::{CStr, CString};
 use std::mem::MaybeUninit;
 
 /// What a dfuse said.
-pub(crate) struct Answer {
+pub struct Answer {
     /// Pool and container.
-    pub(crate) names: (CString, CString),
+    pub names: (CString, CString),
     /// Its handles, if it gives them to us.
-    pub(crate) handles: Option<Handles>,
+    pub handles: Option<Handles>,
 }
+
+/// The three ways of asking a dfuse.
+pub trait Dfuse {
+    /// One ioctl, whose request number says the reply's length. The kernel's errors.
+    fn query(&self, request: u32, reply: &mut [u8]) -> Result<(), Errno>;
+    /// The attribute `user.daos`: bytes filled in.
+    fn attribute(&self, value: &mut [u8]) -> Result<usize, Errno>;
+    /// Takes away the file that dfuse left a handle of `size` bytes in. `EAGAIN` if it has another
+    /// size, `EPERM` if it is not one of our user's.
+    fn file(&self, name: &CStr, size: usize) -> Result<Vec<u8>, Errno>;
+}
+
+/// The root of a mounted one.
+struct Root(OwnFd);
 
 /// Handles may change while they are asked for (a pool that grows): so often it is tried.
 const TRIES: u32 = 3;
@@ -39,29 +53,73 @@ pub(crate) fn ask(
     if unsafe { stat.assume_init() }.st_dev != dev {
         return Err(Errno::ENODEV);
     }
-    let names = match identity(&root) {
+    hear(&Root(root), read_only, want_handles)
+}
+
+/// What a dfuse says, whoever it is: it is believed as far as it makes sense. `EINVAL` where no
+/// container is named.
+pub fn hear(root: &dyn Dfuse, read_only: bool, want_handles: bool) -> Result<Answer, Errno> {
+    let names = match identity(root) {
         Some(names) => names,
-        None => names_by_attribute(&root)?,
+        None => names_by_attribute(root)?,
     };
     let handles = match want_handles {
-        true => (0..TRIES).find_map(|_| handles(&root, read_only, &names).transpose()),
+        true => (0..TRIES).find_map(|_| handles(root, read_only, &names).transpose()),
         false => None,
     };
     let handles = handles.and_then(Result::ok);
     Ok(Answer { names, handles })
 }
 
-/// One ioctl that fills a buffer.
-fn query(root: &OwnFd, request: u32, reply: &mut [u8]) -> Result<(), Errno> {
-    debug_assert_eq!((request >> 16) as usize & 0x3fff, reply.len());
-    // SAFETY: the request's size is the buffer's.
-    unsafe { call!(SYS_ioctl, root.raw(), request, reply.as_mut_ptr()) }.map(drop)
+impl Dfuse for Root {
+    fn query(&self, request: u32, reply: &mut [u8]) -> Result<(), Errno> {
+        debug_assert_eq!((request >> 16) as usize & 0x3fff, reply.len());
+        // SAFETY: the request's size is the buffer's.
+        unsafe { call!(SYS_ioctl, self.0.raw(), request, reply.as_mut_ptr()) }.map(drop)
+    }
+
+    fn attribute(&self, value: &mut [u8]) -> Result<usize, Errno> {
+        // SAFETY: a string, and a buffer of the stated length.
+        let n = unsafe {
+            call!(
+                SYS_fgetxattr,
+                self.0.raw(),
+                c"user.daos".as_ptr(),
+                value.as_mut_ptr(),
+                value.len()
+            )
+        }?;
+        Ok(n as usize)
+    }
+
+    fn file(&self, name: &CStr, size: usize) -> Result<Vec<u8>, Errno> {
+        // A file of our own user only: others could put handles of another pool there.
+        let flags = libc::O_RDONLY | libc::O_NOFOLLOW | libc::O_NONBLOCK;
+        let file = OwnFd::open(libc::AT_FDCWD, name, flags, 0)?;
+        let mut stat = MaybeUninit::<libc::stat>::zeroed();
+        // SAFETY: the result lives through the call.
+        unsafe { call!(SYS_fstat, file.raw(), stat.as_mut_ptr()) }?;
+        // SAFETY: filled by the kernel.
+        let stat = unsafe { stat.assume_init() };
+        // SAFETY: no arguments.
+        let me = unsafe { call!(SYS_geteuid) }?;
+        if stat.st_mode & libc::S_IFMT != libc::S_IFREG || i64::from(stat.st_uid) != me {
+            return Err(Errno::EPERM);
+        }
+        // SAFETY: a string.
+        let _ = unsafe { call!(SYS_unlinkat, libc::AT_FDCWD, name.as_ptr(), 0) };
+        let mut bytes = vec![0u8; size];
+        match file.read_at(&mut bytes, 0)? == size && stat.st_size as u64 == size as u64 {
+            true => Ok(bytes),
+            false => Err(Errno::EAGAIN),
+        }
+    }
 }
 
 /// The UUIDs, from a dfuse of the protocol we speak.
-fn identity(root: &OwnFd) -> Option<(CString, CString)> {
+fn identity(root: &dyn Dfuse) -> Option<(CString, CString)> {
     let mut bytes = [0u8; size_of::<dfuse_il_reply>()];
-    query(root, DFUSE_IOCTL_IL, &mut bytes).ok()?;
+    root.query(DFUSE_IOCTL_IL, &mut bytes).ok()?;
     // SAFETY: the reply's own size; any bytes are valid numbers.
     let reply: dfuse_il_reply = unsafe { std::ptr::read_unaligned(bytes.as_ptr().cast()) };
     let spoken = reply.version == DFUSE_IOCTL_VERSION;
@@ -69,19 +127,10 @@ fn identity(root: &OwnFd) -> Option<(CString, CString)> {
 }
 
 /// The same from the attribute `user.daos`, which a dfuse of any version shows.
-fn names_by_attribute(root: &OwnFd) -> Result<(CString, CString), Errno> {
+fn names_by_attribute(root: &dyn Dfuse) -> Result<(CString, CString), Errno> {
     let mut value = [0u8; 512];
-    // SAFETY: a string, and a buffer of the stated length.
-    let n = unsafe {
-        call!(
-            SYS_fgetxattr,
-            root.raw(),
-            c"user.daos".as_ptr(),
-            value.as_mut_ptr(),
-            value.len()
-        )
-    }?;
-    parse_uns(&value[..n as usize]).ok_or(Errno::EINVAL)
+    let n = root.attribute(&mut value)?;
+    parse_uns(value.get(..n).ok_or(Errno::EINVAL)?).ok_or(Errno::EINVAL)
 }
 
 /// `DAOS.POSIX://<pool>/<container>`, as in the extended attribute `user.daos`.
@@ -98,12 +147,12 @@ fn parse_uns(value: &[u8]) -> Option<(CString, CString)> {
 /// The handles; `Ok(None)` to be asked again (a size has changed), an error where there are none
 /// for us.
 fn handles(
-    root: &OwnFd,
+    root: &dyn Dfuse,
     read_only: bool,
     names: &(CString, CString),
 ) -> Result<Option<Handles>, Errno> {
     let mut bytes = [0u8; size_of::<dfuse_hs_reply>()];
-    query(root, DFUSE_IOCTL_IL_SIZE, &mut bytes)?;
+    root.query(DFUSE_IOCTL_IL_SIZE, &mut bytes)?;
     // SAFETY: the reply's own size; any bytes are valid numbers.
     let sizes: dfuse_hs_reply = unsafe { std::ptr::read_unaligned(bytes.as_ptr().cast()) };
     if sizes.version != DFUSE_IOCTL_VERSION || sizes.pool_size > POOL_MAX {
@@ -130,39 +179,20 @@ fn handles(
     }
 }
 
-fn blob(root: &OwnFd, kind: Blob, size: u64) -> Result<Vec<u8>, Errno> {
+fn blob(root: &dyn Dfuse, kind: Blob, size: u64) -> Result<Vec<u8>, Errno> {
     let size = usize::try_from(size).map_err(|_| Errno::EOVERFLOW)?;
     let request = request(kind, size).ok_or(Errno::EOVERFLOW)?;
     let mut bytes = vec![0u8; size];
-    query(root, request, &mut bytes)?;
+    root.query(request, &mut bytes)?;
     Ok(bytes)
 }
 
 /// A handle too large for an ioctl, from the file dfuse writes it to; the file is removed.
-fn pool_by_file(root: &OwnFd, size: u64) -> Result<Vec<u8>, Errno> {
+fn pool_by_file(root: &dyn Dfuse, size: u64) -> Result<Vec<u8>, Errno> {
     let mut name = [0u8; 128];
-    query(root, DFUSE_IOCTL_REPLY_PFILE, &mut name)?;
+    root.query(DFUSE_IOCTL_REPLY_PFILE, &mut name)?;
     let name = CStr::from_bytes_until_nul(&name).map_err(|_| Errno::EPROTO)?;
-    // A file of our own user only: others could put handles of another pool there.
-    let flags = libc::O_RDONLY | libc::O_NOFOLLOW | libc::O_NONBLOCK;
-    let file = OwnFd::open(libc::AT_FDCWD, name, flags, 0)?;
-    let mut stat = MaybeUninit::<libc::stat>::zeroed();
-    // SAFETY: the result lives through the call.
-    unsafe { call!(SYS_fstat, file.raw(), stat.as_mut_ptr()) }?;
-    // SAFETY: filled by the kernel.
-    let stat = unsafe { stat.assume_init() };
-    // SAFETY: no arguments.
-    let me = unsafe { call!(SYS_geteuid) }?;
-    if stat.st_mode & libc::S_IFMT != libc::S_IFREG || i64::from(stat.st_uid) != me {
-        return Err(Errno::EPERM);
-    }
-    // SAFETY: a string.
-    let _ = unsafe { call!(SYS_unlinkat, libc::AT_FDCWD, name.as_ptr(), 0) };
-    let mut bytes = vec![0u8; size as usize];
-    match file.read_at(&mut bytes, 0)? == bytes.len() && stat.st_size as u64 == size {
-        true => Ok(bytes),
-        false => Err(Errno::EAGAIN),
-    }
+    root.file(name, size as usize)
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ pub mod user;
 pub mod credentials;
 pub mod cwd;
 pub mod dcache;
-mod dfuse;
+pub mod dfuse;
 mod discover;
 mod idmap;
 pub mod mount;

@@ -1,17 +1,14 @@
 //! What is done with bytes from outside, one function for each kind: mount table, manifest of an
 //! exec, keeper's file, program file, entry point. Whatever the bytes are, an answer comes, soon and without a
-//! panic, and it is a sane one. Called by the bounded driver beside this and by `rust/fuzz`.
-#![allow(dead_code)]
+//! panic, and it is a sane one.
+use crate::{Input, Target};
 use std::ffi::CString;
 use vfs::inherit::{elf, libraries, manifest::Manifest, script};
 use vfs::keep::Held;
 use vfs::mount::{ExplicitMount, MountConfig, MountTable};
 
-/// A function to be fed.
-pub type Target = fn(&[u8]);
-
-/// All of them, by name, each with bytes that make sense.
-pub fn all() -> Vec<(&'static str, Target, Vec<u8>)> {
+/// All of them, each with bytes that make sense.
+pub fn all() -> Vec<Target> {
     let manifest = Manifest {
         pid: 7,
         name: b"sh".to_vec(),
@@ -33,23 +30,23 @@ pub fn all() -> Vec<(&'static str, Target, Vec<u8>)> {
         },
     };
     let program = std::fs::read("/proc/self/exe").unwrap_or_default();
-    let head = program[..program.len().min(1 << 16)].to_vec();
+    let head = &program[..program.len().min(1 << 16)];
+    let table = b"36 35 0:42 / /mnt/d\\040x rw - fuse.daos dfuse rw\n37 35 8:1 / /dfs rw - ext4 /dev/sda rw\n";
+    let entry_point =
+        b"DAOS.POSIX://6f3c7d0a-0000-0000-0000-000000000001/6f3c7d0a-0000-0000-0000-000000000002";
+    let target = |name, feed, valid: &[u8]| Target {
+        name,
+        feed,
+        input: Input::Format(valid.to_vec()),
+    };
     vec![
-        (
-            "mount_table",
-            mount_table,
-            b"36 35 0:42 / /mnt/d\\040x rw - fuse.daos dfuse rw\n37 35 8:1 / /dfs rw - ext4 /dev/sda rw\n".to_vec(),
-        ),
-        ("manifest", self::manifest, manifest.encode()),
-        ("keeper", keeper, held.encode()),
-        ("program", self::program, head),
-        ("script", self::script, b"#! /bin/sh -e x\n".to_vec()),
-        (
-            "entry_point",
-            entry_point,
-            b"DAOS.POSIX://6f3c7d0a-0000-0000-0000-000000000001/6f3c7d0a-0000-0000-0000-000000000002".to_vec(),
-        ),
-        ("search_list", search_list, b"/dfs/lib:/usr/lib::$ORIGIN".to_vec()),
+        target("mount_table", mount_table, table),
+        target("manifest", self::manifest, &manifest.encode()),
+        target("keeper", keeper, &held.encode()),
+        target("program", self::program, head),
+        target("script", script, b"#! /bin/sh -e x\n"),
+        target("entry_point", self::entry_point, entry_point),
+        target("search_list", search_list, b"/dfs/lib:/usr/lib::$ORIGIN"),
     ]
 }
 

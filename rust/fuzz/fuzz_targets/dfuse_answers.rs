@@ -1,0 +1,4 @@
+//! Feeds `dfuse_answers` of rust/targets.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::dfuse::answers(data));

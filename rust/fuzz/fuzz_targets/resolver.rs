@@ -1,0 +1,4 @@
+//! Feeds `resolver` of rust/targets.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::resolver::resolver(data));

@@ -1,0 +1,4 @@
+//! Feeds `streams` of rust/targets.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::streams::streams(data));
