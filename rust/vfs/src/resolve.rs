@@ -306,7 +306,7 @@ pub fn is_ours(p: &'static Process, path: i64) -> bool {
         Ok(Target::Outside(_)) => false,
         Ok(_) | Err(Reject::Errno(_)) => !path.is_empty(),
         Err(Reject::NotOurs) => magic::kernel_path(cwd, path)
-            .and_then(|whole| links::into_mount(p, whole, true, &mut 0).ok())
+            .and_then(|whole| links::into_mount(p, whole, links::Last::Followed, &mut 0).ok())
             .is_some_and(|way| way.inside().is_some()),
     }
 }
