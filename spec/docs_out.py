@@ -1,4 +1,4 @@
-"""Writes the tables of the README and the manual page pil4dfs(7)."""
+"""Writes the tables of the README and the manual pages libpil4dfs(7) and pil4dfs-functions(7)."""
 
 import re
 import sys
@@ -78,14 +78,17 @@ def escape(text):
     return "\\&" + text if text[:1] in (".", "'") else text
 
 
-def manual(operations, variables, version):
-    """The page pil4dfs(7)."""
-    out = [f'.TH PIL4DFS 7 "" "daos-pil4dfs {version}" "daos-pil4dfs"\n',
+def manual(variables, version):
+    """The page libpil4dfs(7)."""
+    out = [f'.TH LIBPIL4DFS 7 "" "daos-pil4dfs {version}" "daos-pil4dfs"\n',
            ".SH NAME\nlibpil4dfs \\- file calls below a DAOS mount, served in user space\n",
            ".SH SYNOPSIS\n.nf\nexport D_IL_POOL=pool D_IL_CONTAINER=cont D_IL_MOUNT_POINT=/dfs\n"
            "LD_PRELOAD=libpil4dfs.so.0 program\ncc program.c \\-lpil4dfs\n.fi\n",
            ".SH DESCRIPTION\nEvery file call that an unmodified program makes below a DAOS mount is served through libdfs, "
-           "without entering the kernel. Calls on other files are left to the kernel.\n",
+           "without entering the kernel. Calls on other files are left to the kernel.\n.PP\n"
+           "Mounts are those of dfuse (type fuse.daos in the table of mounts), and the one that the variables below name. "
+           "DAOS is loaded and started by the first call on a mount, never before.\n.PP\n"
+           ".BR pil4dfs\\-functions (7)\nsays for every function whether it is served, and how far.\n",
            ".SH ENVIRONMENT\n"]
     group = None
     for v in variables:
@@ -94,14 +97,34 @@ def manual(operations, variables, version):
             out.append(f".SS {escape(group)}\n")
         default = "" if v.default == "-" else f" (default {escape(v.default)})"
         out.append(f".TP\n.B {v.name}\n.I {escape(v.kind)}{default}\n.br\n{escape(v.meaning)}\n")
-    out.append(".SH CALLS\n")
+    out.append(".SH SEE ALSO\n.BR pil4dfs (1),\n.BR pil4dfs\\-functions (7),\n.BR pil4dfs.conf (5),\n.BR pil4dfs\\-dfuse (1)\n")
+    return "".join(out)
+
+
+LEVELS = {
+    "full": "Served.", "partial": "Served in part.", "errno": "Not served.", "pass": "The kernel's.",
+}
+
+
+def functions(operations, version):
+    """The page pil4dfs-functions(7)."""
+    out = [f'.TH PIL4DFS-FUNCTIONS 7 "" "daos-pil4dfs {version}" "daos-pil4dfs"\n',
+           ".SH NAME\npil4dfs-functions \\- what of libc and of the kernel libpil4dfs serves\n",
+           ".SH DESCRIPTION\nEach entry is a call of the kernel in its most general form, with the functions of libc and the "
+           "other kernel calls that come down to it. All else in libc that deals with files - stdio, directory streams, ftw, "
+           "glob, realpath, temporary files, spawning - makes these calls and works through them.\n.PP\n"
+           "An error that stands behind \\(lqDeclined\\(rq is given because DFS has no such thing; reports count it apart.\n",
+           ".SH CALLS\n"]
     for op in operations:
-        if op.level == "pass":
+        if op.level == "pass" and not op.note:
             continue
-        level = {"full": "", "partial": " (in part)", "errno": f" (answers {op.errno})"}[op.level]
         names = short([k.name for k in op.kernels] + [s.name for s in op.symbols])
         others = ", ".join(n for n in names if n != op.name)
-        out.append(f".TP\n.BR {escape(op.name)} {level and chr(34) + level + chr(34)}\n")
-        out.append(escape(f"{others}. {op.note}".strip(". ") or op.name) + "\n")
-    out.append(".SH SEE ALSO\n.BR pil4dfs (1),\n.BR dfuse (8)\n")
+        declined = [op.errno] if op.level == "errno" else op.declines
+        text = [LEVELS[op.level]]
+        text += [f"Declined: {', '.join(declined)}."] if declined else []
+        text += [op.note] if op.note else []
+        out.append(f".TP\n.B {escape(op.name)}\n")
+        out.append((f".I {escape(others)}\n.br\n" if others else "") + escape(" ".join(text)) + "\n")
+    out.append(".SH SEE ALSO\n.BR libpil4dfs (7),\n.BR pil4dfs (1)\n")
     return "".join(out)

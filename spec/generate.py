@@ -4,7 +4,7 @@
 	generate.py rust --out DIR              ops.rs for the vfs crate
 	generate.py c --out DIR [--arch ARCH]   ops.h, table.c, shims.c, exports.map, exports.list for the C entry
 	generate.py docs [--check]              the README's tables and the manual page
-	generate.py man [--version V]           the manual page pil4dfs(7), on standard output
+	generate.py man [PAGE] [--version V]    libpil4dfs(7) or pil4dfs-functions(7), on standard output
 	generate.py list WHAT                   operations, symbols, tests: for scripts
 	generate.py check                       every number of this machine's headers is classified
 	generate.py surface                     every symbol of this machine's libc has an opinion
@@ -44,6 +44,7 @@ def main():
     docs = commands.add_parser("docs")
     docs.add_argument("--check", action="store_true")
     manual = commands.add_parser("man")
+    manual.add_argument("page", nargs="?", choices=("libpil4dfs", "pil4dfs-functions"), default="libpil4dfs")
     manual.add_argument("--version", default="")
     listing = commands.add_parser("list")
     listing.add_argument("what", choices=("operations", "symbols", "tests"))
@@ -64,7 +65,8 @@ def main():
         sys.exit(docs_out.run(operations, catalogue.read_environment(), args.check))
     elif args.command == "man":
         import docs_out
-        sys.stdout.write(docs_out.manual(operations, catalogue.read_environment(), args.version))
+        sys.stdout.write(docs_out.functions(operations, args.version) if args.page == "pil4dfs-functions"
+                         else docs_out.manual(catalogue.read_environment(), args.version))
     elif args.command == "list":
         for op in operations:
             if args.what == "operations":

@@ -105,7 +105,7 @@ fn export(fs: &Filesystem, pool: &CStr, cont: &CStr, since: i64) -> Result<Held,
 
 fn publish(held: &Held) -> Result<Published, String> {
     Published::new(held).map_err(|e| {
-        format!("cannot write into the run directory ({e}): see PIL4DFS_RUNDIR in pil4dfs(7)")
+        format!("cannot write into the run directory ({e}): see PIL4DFS_RUNDIR in libpil4dfs(7)")
     })
 }
 
