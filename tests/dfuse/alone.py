@@ -50,9 +50,9 @@ def static_programs_get_a_mount(stage, static):
     check(b"no-such" in away.stderr, f"says why: {away.stderr}")
 
 
-@case
-def static_programs_of_users(stage, static):
-    """In a user name space of their own; here /dev/fuse may be root's alone, so that one of our own lies over it."""
+def for_users(stage):
+    """Lets users have servers: a /dev/fuse of theirs (it may be root's alone here) and a directory of the container. The device,
+    the mount point and the directory."""
     device = os.path.join(stage.top, "fuse")
     os.mknod(device, 0o666 | stat.S_IFCHR, os.makedev(10, 229))
     os.chmod(device, 0o666)
@@ -64,7 +64,6 @@ def static_programs_of_users(stage, static):
     except OSError as error:
         raise Skip(f"no device of our own here: {error}") from error
     server = stage.serve()
-    mine = point + "/mine"
     os.mkdir(server.point + "/mine")
     os.chown(server.point + "/mine", 12345, 12345)
     server.stop()
@@ -75,6 +74,13 @@ def static_programs_of_users(stage, static):
     probe = stage.run([*USER, "unshare", "-Um", "true"], status=None)
     if probe.returncode:
         raise Skip(f"no user name spaces for users: {probe.stderr}")
+    return device, point, point + "/mine"
+
+
+@case
+def static_programs_of_users(stage, static):
+    """In a user name space of their own."""
+    device, point, mine = for_users(stage)
     show = "stat -c '%u %g' d/g; id -u; cat /proc/self/uid_map"
     done = alone(stage, [static, mine, "/bin/sh", "-c", show], point, prefix=USER)
     said = [line.split() for line in done.stdout.decode().splitlines()]
@@ -90,14 +96,32 @@ def static_programs_of_users(stage, static):
 
 
 @case
+def go_programs(stage, go):
+    """Programs that make their system calls themselves, of root and of a user."""
+    point = os.path.join(stage.top, "goes")
+    os.mkdir(point)
+    wanted = [f"d/f{i} go {i}" + ", appended" * (i == 3) for i in range(8)]
+    done = alone(stage, [go, point, "/bin/cat", "d/f3"], point)
+    equal(done.stdout.decode().splitlines(), [*wanted, "go 3, appended"], "what it and its dynamic child see")
+    equal(alone(stage, ["/bin/ls", point + "/d"], point).stdout.split(), [b"e", *[b"f%d" % i for i in range(7)]], "by the library")
+    equal(os.listdir(point), [], "nothing was written below it")
+    _, point, mine = for_users(stage)
+    done = alone(stage, [go, mine, "/usr/bin/stat", "-c", "%u", "d/f0"], point, prefix=USER)
+    equal(done.stdout.decode().splitlines(), [*wanted, "12345"], "as a user")
+
+
+@case
 def busybox(stage, _):
     tool = next((p for p in ("/bin/busybox", "/usr/bin/busybox") if os.path.exists(p)), None)
     if not tool:
         raise Skip("no busybox")
     if stage.run([stage.path("pil4dfs"), "run", "--", tool, "true"], {"PATH": PATH}, status=None).returncode:
         raise Skip("busybox does not run")
-    point = os.path.join(stage.top, "alone")
+    point = os.path.join(stage.top, "box")
     os.mkdir(point)
     script = f"cd {point} && mkdir -p a/b && echo one > a/f && cp a/f a/b/g && mv a/b/g a/h && ls a && cat a/h && tar cf t.tar a && tar tf t.tar && rm -r a && ls"
     done = alone(stage, [tool, "sh", "-c", script], point)
     check(done.stdout.startswith(b"b\nf\nh\none\n") and done.stdout.endswith(b"t.tar\n"), f"{done.stdout}")
+    _, point, mine = for_users(stage)
+    done = alone(stage, [tool, "sh", "-c", f"cd {mine} && echo two > f && cp f g && cat g && stat -c %u g"], point, prefix=USER)
+    equal(done.stdout, b"two\n12345\n", "as a user")

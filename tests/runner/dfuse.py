@@ -22,6 +22,14 @@ FAMILIES = [
 NEED_STATIC = ["static-programs-get-a-mount", "static-programs-of-users", "busybox"]
 
 
+def with_go(case, context):
+    """The case of Go programs, with one compiled when it runs."""
+    def run(test):
+        binary, error = go_program(context)
+        return test.skipped(error) if error else case("go-programs", [binary])(test)
+    return run
+
+
 def with_static(case, name):
     """The case, with the static program compiled when it runs."""
     def run(test):
@@ -29,6 +37,19 @@ def with_static(case, name):
         binary, error = programs.compile_one(source, ["-static"])
         return test.skipped(f"no static libc: {error}") if error else case(name, [binary])(test)
     return run
+
+
+def go_program(context):
+    """The Go program compiled, and why it could not be."""
+    tool = next((p for p in ("/usr/bin/go", "/usr/local/go/bin/go") if os.path.exists(p)), None)
+    if not tool:
+        return "", "no go (golang-go)"
+    place = os.path.join(context.scratch.top, "go")
+    os.makedirs(place, exist_ok=True)
+    binary, source = os.path.join(place, "guest"), os.path.join(base.TESTS, "dfuse", "guest.go")
+    env = base.clean_env(HOME=place, GOCACHE=place, CGO_ENABLED="0", GOFLAGS="-p=2", GO111MODULE="off")
+    outcome = base.run([tool, "build", "-trimpath", "-o", binary, source], None, env, place, timeout=400)
+    return binary, "" if outcome.status == 0 else outcome.says()
 
 
 def obstacle():
@@ -65,6 +86,8 @@ def tests(context):
     for name in cases.ALL:
         if name in NEED_STATIC:
             yield base.Test("dfuse", f"{who.name}/{name}", with_static(case, name))
+        elif name == "go-programs":
+            yield base.Test("dfuse", f"{who.name}/{name}", with_go(case, context))
         elif name != "conform":
             yield base.Test("dfuse", f"{who.name}/{name}", case(name))
     for mode in ("uncached", "cached"):
