@@ -280,7 +280,41 @@ def doctor_on_variables(place):
     return "" if done.status == 0 and all(text in done.out for text in told) else done.says()
 
 
-CASES = [bench, version, doctor_on_variables, check_kinds, trace, trace_of_nothing, trace_of_the_unwritable, report, variables_for_a_shell, variables_as_json, doctor_content, doctor_worried, doctor_without_daos, completions, closed_reader, exit_status]
+WORK = """
+import os
+os.makedirs("/dfs/d/e")
+for name in "abc":
+    with open("/dfs/d/" + name, "wb", buffering=0) as file:
+        file.write(b"x")
+os.symlink("a", "/dfs/d/l"); os.readlink("/dfs/d/l"); os.rename("/dfs/d/a", "/dfs/d/b")
+os.listdir("/dfs/d")
+os.close(os.open("/dfs/d", os.O_RDONLY | os.O_DIRECTORY))
+fd = os.open("/dfs/d", os.O_RDONLY); os.rmdir("e", dir_fd=fd); os.close(fd)
+os.unlink("/dfs/d/b"); os.unlink("/dfs/d/c"); os.unlink("/dfs/d/l"); os.rmdir("/dfs/d")
+"""
+# read write - open stat opendir readdir link unlink rdlink seek mkdir rmdir rename mmap; None: as Python pleases
+COUNTED = {"read": 0, "write": 3, "open": 5, "stat": None, "opendir": 1, "readdir": 5, "link": 1, "unlink": 4, "rdlink": 1,
+           "seek": None, "mkdir": 2, "rmdir": 1, "rename": 1, "mmap": 0}
+
+
+def upstreams_report(place):
+    """D_IL_REPORT: the very text that job scripts search for, and its counts; to standard error, for every process."""
+    done = place.run("run", *place.options, "--report", "--", "/usr/bin/python3", "-S", "-E", "-c", WORK)
+    lines = done.err.decode().split("\n")
+    form = ["app python3 interception ON", "libpil4dfs intercepting summary for ops on DFS:"]
+    for name in COUNTED:
+        form += ["", f"[{name:<7}]  N"] if name == "open" else [f"[{name:<7}]  N"]
+    form += ["", "[op_sum ]  N", ""]
+    counts = {line[1:8].strip(): int(line[9:]) for line in lines if line.startswith("[")}
+    plain = [line[:11] + "N" if line.startswith("[") else line for line in lines]
+    wrong = {name: counts.get(name) for name, wanted in COUNTED.items() if wanted is not None and counts.get(name) != wanted}
+    total = counts.pop("op_sum", None)
+    off = place.run("run", *place.options, "--report", "--", "true", PIL4DFS_HOOK="off")
+    fine = plain == form and not wrong and total == sum(counts.values()) and off.err == b"app true interception OFF\n"
+    return "" if fine else f"{wrong} {done.says()} {off.says()}"
+
+
+CASES = [upstreams_report, bench, version, doctor_on_variables, check_kinds, trace, trace_of_nothing, trace_of_the_unwritable, report, variables_for_a_shell, variables_as_json, doctor_content, doctor_worried, doctor_without_daos, completions, closed_reader, exit_status]
 
 
 def tests(context):

@@ -75,9 +75,7 @@ fn seen(op: i32, args: &[i64; 6], value: i64, began: u64) {
         _ => statistics::served(op, value, by),
     }
     if value != NOT_OURS && report::enabled() {
-        if let Some(row) = catalogue::report_call(op, args).and_then(report::row) {
-            report::count(row);
-        }
+        report::call(op, args, value, by);
     }
     if began != 0 && !asked {
         trace::call(op, args, value, by, began);

@@ -3,6 +3,7 @@
 use crate::{logging, watch};
 use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use vfs::catalogue;
 
 /// The rows in their printed order; `None` is the blank line between groups.
 const ROWS: [Option<&str>; 15] = [
@@ -49,9 +50,44 @@ pub fn row(name: &str) -> Option<usize> {
     ROWS.iter().position(|row| *row == Some(name))
 }
 
-/// Counts one call.
-pub fn count(row: usize) {
-    COUNTS[row].fetch_add(1, Ordering::Relaxed);
+/// Counts a call as upstream's functions would have: `value` is its answer, `by` who made it
+/// ([`catalogue::caller`]).
+pub fn call(op: i32, args: &[i64; 6], value: i64, by: u32) {
+    let name = catalogue::caller(by).map_or("", catalogue::caller_name);
+    let (counter, n) = match op {
+        // libc's own open of a directory is opendir's; a program's is an open.
+        catalogue::openat if by & catalogue::EXPORT != 0 => (Some("open"), 1),
+        catalogue::unlinkat if !name.ends_with("rmdir") => (Some("unlink"), 1),
+        catalogue::getdents64 => (Some("readdir"), entries(args[1], value)),
+        _ => (catalogue::report_call(op, args), 1),
+    };
+    if let Some(row) = counter.and_then(row) {
+        COUNTS[row].fetch_add(n, Ordering::Relaxed);
+    }
+}
+
+/// How many calls of readdir take what getdents64 has given: one for each name, without the two dots
+/// that upstream does not list, and one for the end.
+fn entries(buffer: i64, value: i64) -> u64 {
+    /// Offsets in a record: its length, its name.
+    const LENGTH: usize = 16;
+    const NAME: usize = 19;
+    let Ok(len @ 1..) = usize::try_from(value) else {
+        return 1;
+    };
+    // SAFETY: the call has just written so many bytes there.
+    let bytes = unsafe { std::slice::from_raw_parts(buffer as usize as *const u8, len) };
+    let (mut at, mut names) = (0, 0);
+    while let Some([low, high]) = bytes.get(at + LENGTH..at + LENGTH + 2) {
+        let dots = bytes[at..].get(NAME..NAME + 3);
+        let dots = matches!(dots, Some([b'.', 0, _] | [b'.', b'.', 0]));
+        names += u64::from(!dots);
+        match u16::from_le_bytes([*low, *high]) {
+            0 => break,
+            length => at += usize::from(length),
+        }
+    }
+    names
 }
 
 /// Forgets the counts: the child of a fork reports its own calls.
