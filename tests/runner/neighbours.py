@@ -45,11 +45,13 @@ def shared(name):
 class Case:
     """How a program is started together with a neighbour; `ours` stands in `preload` for the library."""
 
-    def __init__(self, program=(), head=(), preload=("ours",), env=None, census=True, lines=0):
+    def __init__(self, program=(), head=(), preload=("ours",), env=None, census=True, lines=0, rewritten=False):
         self.program = list(program) or [compiled("work.c")]
         self.head, self.preload, self.env = list(head), list(preload), dict(env or {})
         # Whether the patches must stand at exit, and how many lines of ours are expected on stderr.
         self.census, self.lines = census, lines
+        # Whether libc's mmap must be found rewritten by the neighbour.
+        self.rewritten = rewritten
 
 
 def _gcc_library(name):
@@ -60,11 +62,15 @@ def _gcc_library(name):
     return os.path.realpath(path)
 
 
-def _mpi(run, compiler, name):
+# Open MPI rewrites libc's memory functions only below UCX, which it takes by itself where it sees a fast network.
+HOOKED = {"OMPI_MCA_pml": "ucx", "OMPI_MCA_pml_ucx_tls": "any", "OMPI_MCA_pml_ucx_devices": "any"}
+
+
+def _mpi(run, compiler, name, rewritten=False, **more):
     program = compiled("work.c", ["-DWITH_MPI", "-Wno-error"], name, compiler)
     env = {"UCX_LOG_LEVEL": "fatal", "OMPI_MCA_btl_vader_single_copy_mechanism": "none", "HOME": "/tmp", "OMPI_MCA_rmaps_base_oversubscribe": "1"}
-    env.update(OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
-    return Case([program], [command(run), "-np", "2"], env=env)
+    env.update(OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1", **more)
+    return Case([program], [command(run), "-np", "2"], env=env, rewritten=rewritten)
 
 
 def sanitized(name, *flags):
@@ -92,6 +98,8 @@ CASES = {
     "tcmalloc-behind": lambda: Case(preload=["ours", library("libtcmalloc_minimal.so.4")]),
     "mpich": lambda: _mpi("mpirun.mpich", "mpicc.mpich", "work-mpich"),
     "openmpi": lambda: _mpi("mpirun.openmpi", "mpicc.openmpi", "work-openmpi"),
+    "openmpi-ucx": lambda: _mpi("mpirun.openmpi", "mpicc.openmpi", "work-openmpi", True, **HOOKED),
+    "openmpi-patcher": lambda: _mpi("mpirun.openmpi", "mpicc.openmpi", "work-openmpi", True, OMPI_MCA_opal_common_ucx_opal_mem_hooks="1", **HOOKED),
     "wrapper-before": lambda: Case(preload=[shared("wrapper"), "ours"]),
     "wrapper-behind": lambda: Case(preload=["ours", shared("wrapper")]),
     "rival": lambda: Case(preload=["ours", shared("rival")], census=False, lines=1),
@@ -176,6 +184,8 @@ class Run:
             problems.append(f"lines of the start on stderr: {starts}")
         if "overwritten" in said or self.case.census and STANDS not in said:
             problems.append(f"the census: {said[-600:]}")
+        if self.case.rewritten != ("mmap was rewritten" in said):
+            problems.append(f"the neighbour's own patches: {said[-600:]}")
         problems += self.wrapper_saw() if self.name.startswith("wrapper") else []
         self.scratch.drop(self.directory)
         return test.failed("\n".join(problems)) if problems else test.passed()
