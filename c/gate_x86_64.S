@@ -35,7 +35,7 @@
 #define F_SITE		56
 #define F_SIZE		64
 
-	.hidden	pil_filter, pil_quick, pil_real, pil_tls, pil_find, pil_job, pil_leave, pil_return
+	.hidden	pil_filter, pil_quick, pil_real, pil_tls, pil_find_for, pil_job, pil_leave, pil_return
 	.hidden	pil_gate_c, pil_syscall_c, pil_dlopen_c, pil_mpi_c, pil_posix_spawn_c, pil_posix_spawnp_c
 	.hidden	pil_vector_mode, pil_vector_mask, pil_vector_size, pil_vector_avx
 
@@ -277,7 +277,8 @@ pil_find_and_jump:
 	save_arguments
 	movl	%eax, %edi
 	movq	%r11, %rsi
-	call	pil_find
+	movq	8(%rbp), %rdx
+	call	pil_find_for
 	movq	%rax, %r11
 	restore_arguments
 	jmp	*%r11

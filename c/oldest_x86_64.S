@@ -22,6 +22,8 @@
 
 	oldest	dlsym
 	oldest	dlerror
+	oldest	dlclose
+	oldest	dladdr
 	oldest	pthread_key_create
 	oldest	__pthread_key_create
 	oldest	pthread_key_delete

@@ -343,6 +343,8 @@ void pil_signals_release(struct pil_tls *tls);
 
 /* real.c: the next definition of an exported function, found once */
 void *pil_find(unsigned sym, const char *name);
+/* The same for a call from this address. */
+void *pil_find_for(unsigned sym, const char *name, const void *caller);
 extern void *pil_real[];
 
 #pragma GCC visibility pop
