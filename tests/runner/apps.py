@@ -72,10 +72,12 @@ def _text(out, work):
 
 def _mdbench(context):
     """The MPI program, or nothing where there is no MPI."""
-    if context.args.list or not prepare.have("mpicc"):
+    # Where several are installed mpirun is anybody's: both must be of one.
+    compiler = prepare.have("mpicc.mpich") or prepare.have("mpicc")
+    if context.args.list or not compiler:
         return ""
     source = os.path.join(base.ROOT, "packaging", "tour", "mdbench.c")
-    binary, error = programs.compile_one(source, compiler="mpicc")
+    binary, error = programs.compile_one(source, name=f"mdbench-{os.path.basename(compiler)}", compiler=compiler)
     return "" if error else binary
 
 

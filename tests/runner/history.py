@@ -26,7 +26,7 @@ class Programs:
         made = [
             programs.compile_one(os.path.join(home, "history.c"), parts),
             programs.compile_one(os.path.join(home, "launcher.c"), ["-static"]),
-            programs.compile_one(os.path.join(home, "reader.c"), [os.path.join(home, "record.c")]),
+            programs.reader(),
         ]
         self.history, self.launcher, self.reader = (path for path, _ in made)
         self.error = "".join(error for _, error in made)

@@ -28,17 +28,15 @@ for n in $(seq 15); do line $1; done
 IN_ORDER = f"awk 'FNR != $1 {{ exit 1 }} END {{ exit NR < {16 * SEVERAL} }}' /dfs/w.* && echo in order"
 
 
-class Place:
-    """A store, a run directory of its own, and the keeper's command."""
+class Kept:
+    """A mount, a run directory of its own, and the keeper's command."""
 
-    def __init__(self, context, who):
-        self.who = who
-        self.directory = context.scratch.directory(who)
-        self.mount = mount.Mount(context.products, who, self.directory)
-        self.tool = context.products.path("pil4dfs")
-        self.run_directory = os.path.join(self.directory, "run")
+    def __init__(self, place, directory):
+        self.mount, self.who = place, place.identity
+        self.tool = place.products.path("pil4dfs")
+        self.run_directory = os.path.join(directory, "run")
         os.mkdir(self.run_directory, 0o700)
-        who.own(self.run_directory)
+        self.who.own(self.run_directory)
         self.env = dict(EVICT, PIL4DFS_RUNDIR=self.run_directory)
 
     def keep(self, *words, **more):
@@ -56,6 +54,19 @@ class Place:
         (name,) = os.listdir(top)
         return os.path.join(top, name)
 
+    def counts(self):
+        """Connects and imports."""
+        counted = self.mount.counted()
+        return counted["daos_pool_connect"], counted["daos_pool_global2local"]
+
+
+class Place(Kept):
+    """A fresh store, and what runs on it."""
+
+    def __init__(self, context, who):
+        self.directory = context.scratch.directory(who)
+        super().__init__(mount.Mount(context.products, who, self.directory), self.directory)
+
     def run(self, script, **more):
         return self.mount.run(["/bin/sh", "-c", script], **self.env, **more)
 
@@ -64,10 +75,6 @@ class Place:
         words = self.mount.command(["/bin/bash", "-c", script, "worker"])
         loop = f'for n in $(seq {SEVERAL}); do "$@" $n & done; wait'
         return base.run(["/bin/bash", "-c", loop, "all", *words], self.who, base.clean_env(**self.env), self.mount.cwd)
-
-    def counts(self):
-        counted = self.mount.counted()
-        return counted["daos_pool_connect"], counted["daos_pool_global2local"]
 
 
 def expect(what, found, wanted):

@@ -35,6 +35,12 @@ def compile_one(source, extra=(), name=None, compiler="gcc", depends=()):
     return binary, done.stdout.decode(errors="replace") if done.returncode else ""
 
 
+def reader():
+    """The independent reader of trees, by bare DFS calls; answers as `compile_one`."""
+    home = os.path.join(base.TESTS, "history")
+    return compile_one(os.path.join(home, "reader.c"), [os.path.join(home, "record.c")])
+
+
 def conform(pattern="*"):
     """name -> (binary, error) of all conformance programs."""
     sources = sorted(glob.glob(os.path.join(base.TESTS, "conform", pattern + ".c")))

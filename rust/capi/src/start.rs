@@ -253,13 +253,16 @@ fn bring_up(process: &Process) {
 
 /// Before the real MPI_Init: DAOS is started outside of it, never in the middle. What MPI opens
 /// there lies in directories of the environment (`TMPDIR`, `HOME`) and in the working directory;
-/// where none of them is ours nothing is started.
+/// where none of them is ours nothing is started. An MPI with a driver for DAOS is linked with libdfs.
 #[no_mangle]
 pub extern "C" fn pil_mpi_init() {
     boundary((), || {
         let Some(process) = Process::get() else {
             return;
         };
+        if !daos_sys::load::is_exported() {
+            vfs::ops::statfs::set_type_of_dfuse();
+        }
         let named = |value: &[u8]| {
             process
                 .mounts

@@ -53,6 +53,12 @@ pub fn loaded() -> Option<&'static Api> {
     unsafe { LOADED.load(Ordering::Acquire).as_ref() }
 }
 
+/// Whether somebody in the process exports libdfs's functions: a program or library linked with it, or
+/// a profiler's wrappers. Takes the loader's lock.
+pub fn is_exported() -> bool {
+    !lookup(libc::RTLD_DEFAULT, c"dfs_mount").is_null()
+}
+
 /// Loads libdaos.so.2, libdfs.so and (if it is there) libduns.so: out of `dir`, or by the loader's
 /// own search. RTLD_LOCAL, so that the program sees no new symbols; but when somebody in the
 /// process exports `dfs_mount` already (a profiler, or a program linked with libdfs),
@@ -62,7 +68,7 @@ pub fn open(dir: Option<&CStr>) -> Result<&'static Api, LoadError> {
     if let Some(api) = loaded() {
         return Ok(api);
     }
-    let shared = !lookup(libc::RTLD_DEFAULT, c"dfs_mount").is_null();
+    let shared = is_exported();
     let scope = if shared {
         libc::RTLD_GLOBAL
     } else {

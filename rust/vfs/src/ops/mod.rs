@@ -28,7 +28,7 @@ pub mod outside;
 mod process;
 mod seek;
 mod stat;
-mod statfs;
+pub mod statfs;
 mod sync;
 mod unix;
 mod xattr;

@@ -4,10 +4,20 @@ use crate::ops::outside;
 use crate::process::Process;
 use crate::resolve::{self, Follow, Options, Seen};
 use crate::{user, Op};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-/// `DAOS_SUPER_MAGIC`: what MPI-IO layers look for.
+/// `DAOS_SUPER_MAGIC`: what MPI-IO layers with a driver for DAOS look for.
 const MAGIC: i64 = 0xDA05_AD10;
+/// What a dfuse shows: `FUSE_SUPER_MAGIC`.
+const FUSE_MAGIC: i64 = 0x6573_5546;
+static AS_DFUSE: AtomicBool = AtomicBool::new(false);
 const ST_VALID: i64 = 0x20;
+
+/// From now on `f_type` is that of a dfuse: the MPI of this program has no driver for DAOS, and some
+/// (ROMIO in MPICH 4.0) refuse every file of a type they know and cannot serve.
+pub fn set_type_of_dfuse() {
+    AS_DFUSE.store(true, Ordering::Relaxed);
+}
 
 /// `statfs(path, buf)`
 pub fn statfs(p: &'static Process, a: [i64; 6]) -> Op<i64> {
@@ -54,7 +64,10 @@ fn fill(mount: &'static Mount, buf: i64) -> Op<i64> {
     };
     let flags = read_only | libc::ST_NOSUID | libc::ST_NODEV | libc::ST_NOATIME;
     let s = Statfs {
-        kind: MAGIC,
+        kind: match AS_DFUSE.load(Ordering::Relaxed) {
+            true => FUSE_MAGIC,
+            false => MAGIC,
+        },
         block: 1,
         blocks: space.total,
         free: space.free,
