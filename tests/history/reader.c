@@ -23,6 +23,7 @@
 
 #define MOST (4 << 20)
 #define BATCH 16
+#define NAMES 4096 /* of a directory */
 
 char top[PATH_MAX], home[PATH_MAX];
 bool together;
@@ -150,7 +151,9 @@ static size_t bare_names(obj_t *dir, char **names, size_t most)
 
 		if (dfs_readdir(dfs, dir, &anchor, &nr, batch) != 0)
 			die("dfs_readdir");
-		for (uint32_t i = 0; i < nr && count < most; i++)
+		if (count + nr > most)
+			die("a directory with more names than looked for");
+		for (uint32_t i = 0; i < nr; i++)
 			names[count++] = strdup(batch[i].d_name);
 	}
 	qsort(names, count, sizeof(names[0]), by_name);
@@ -173,8 +176,8 @@ static void bare_file(const char *path, obj_t *file, const struct stat *st)
 
 static void bare_walk(obj_t *dir, const char *path)
 {
-	char *names[256], inner[PATH_MAX], target[PATH_MAX];
-	size_t count = bare_names(dir, names, 256);
+	char *names[NAMES], inner[PATH_MAX], target[PATH_MAX];
+	size_t count = bare_names(dir, names, NAMES);
 
 	for (size_t i = 0; i < count; i++) {
 		uint64_t len = sizeof(target);
@@ -204,21 +207,21 @@ static void bare_walk(obj_t *dir, const char *path)
 /* Below the root's hidden directory lie one directory a node, and no files. */
 static void leftovers(void)
 {
-	char *nodes[256], *names[256];
+	char *nodes[NAMES], *names[NAMES];
 	obj_t *hidden, *node;
 	mode_t mode;
 
 	if (dfs_lookup_rel(dfs, NULL, ".pil4dfs", O_RDONLY, &hidden, &mode,
 			   NULL) != 0)
 		return;
-	size_t count = bare_names(hidden, nodes, 256);
+	size_t count = bare_names(hidden, nodes, NAMES);
 
 	for (size_t i = 0; i < count; i++) {
 		if (dfs_lookup_rel(dfs, hidden, nodes[i], O_RDONLY, &node,
 				   &mode, NULL) != 0 ||
 		    !S_ISDIR(mode))
 			continue;
-		size_t left = bare_names(node, names, 256);
+		size_t left = bare_names(node, names, NAMES);
 
 		for (size_t k = 0; k < left; k++) {
 			printf("left over: .pil4dfs/%s/%s\n", nodes[i],
@@ -246,7 +249,7 @@ static void kernel_file(const char *path, const char *shown, mode_t mode)
 
 static void kernel_walk(const char *path, const char *shown)
 {
-	char *names[256], inner[PATH_MAX], as[PATH_MAX], target[PATH_MAX];
+	char *names[NAMES], inner[PATH_MAX], as[PATH_MAX], target[PATH_MAX];
 	struct dirent *entry;
 	size_t count = 0;
 	struct stat st;
@@ -254,10 +257,13 @@ static void kernel_walk(const char *path, const char *shown)
 
 	if (!dir)
 		die(path);
-	while ((entry = readdir(dir)) && count < 256)
+	while ((entry = readdir(dir))) {
+		if (count == NAMES)
+			die("a directory with more names than looked for");
 		if (strcmp(entry->d_name, ".") != 0 &&
 		    strcmp(entry->d_name, "..") != 0)
 			names[count++] = strdup(entry->d_name);
+	}
 	closedir(dir);
 	qsort(names, count, sizeof(names[0]), by_name);
 	for (size_t i = 0; i < count; i++) {
