@@ -71,26 +71,43 @@ static enum shape path_shape(const char *path)
 	return dirty ? DIRTY : CLEAN;
 }
 
-static bool below(const char *path, const struct pil_prefix *mount)
+/*
+ * Where a path stands to a mount point: 0 at or below it, negative before it, positive behind it,
+ * in the order of paths component by component (the end of a path, '/', any other byte).
+ */
+static int order(const char *path, const struct pil_prefix *mount)
 {
 	uint32_t i;
 
-	if (mount->len <= 1)
-		return true;
-	for (i = 0; i < mount->len; i++)
-		if (path[i] != mount->path[i])
-			return false;
-	return path[i] == '/' || path[i] == '\0';
+	for (i = 0; i < mount->len; i++) {
+		unsigned char a = (unsigned char)path[i], b = (unsigned char)mount->path[i];
+
+		if (a == b)
+			continue;
+		if (a == '\0' || a == '/')
+			return -1;
+		return b == '/' || a > b ? 1 : -1;
+	}
+	return path[i] == '/' || path[i] == '\0' ? 0 : 1;
 }
 
+/* Of mount points none of which lies below another only one can be in front of a path. */
 static bool below_a_mount(const char *path)
 {
-	const struct pil_filter *f = &pil_filter;
-	uint32_t i;
+	const struct pil_prefixes *mounts = __atomic_load_n(&pil_filter.mounts, __ATOMIC_ACQUIRE);
+	uint32_t low = 0, high = mounts ? mounts->count : 0;
 
-	for (i = 0; i < f->nmounts; i++)
-		if (below(path, &f->mounts[i]))
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		int where = order(path, &mounts->at[middle]);
+
+		if (where == 0)
 			return true;
+		if (where < 0)
+			high = middle;
+		else
+			low = middle + 1;
+	}
 	return false;
 }
 

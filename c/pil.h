@@ -32,12 +32,17 @@ struct pil_prefix {
 	uint32_t len;
 };
 
+/* In the order of pil_prefix_order; none lies below another. */
+struct pil_prefixes {
+	uint32_t count;
+	struct pil_prefix at[];
+};
+
 struct pil_filter {
 	uint32_t armed;    /* 0: nothing is ours, nothing to do */
 	uint32_t cwd_ours; /* relative paths are ours */
 	uint32_t mappings; /* number of mappings of ours */
-	uint32_t nmounts;
-	const struct pil_prefix *mounts;
+	const struct pil_prefixes *mounts;
 	const uint8_t *fds; /* one byte a number, enum pil_fd */
 	uint32_t nfds;      /* numbers from here on are the kernel's ... */
 	uint32_t high_base; /* ... but from here on ours, when not 0 */

@@ -10,7 +10,7 @@ struct stub stub;
 struct pil_filter pil_filter;
 
 static uint8_t fds[1024];
-static const struct pil_prefix mounts[] = { { "/pil", 4 }, { "/mnt/deep/down", 14 } };
+static const struct pil_prefixes mounts = { 2, { { "/mnt/deep/down", 14 }, { "/pil", 4 } } };
 
 static void use_stack(size_t bytes)
 {
@@ -114,7 +114,6 @@ void stub_start(void)
 	fds[HIDDEN] = PIL_FD_HIDDEN;
 	pil_filter.fds = fds;
 	pil_filter.nfds = sizeof(fds);
-	pil_filter.mounts = mounts;
-	pil_filter.nmounts = 2;
+	pil_filter.mounts = &mounts;
 	pil_filter.armed = 1;
 }

@@ -133,11 +133,10 @@ pub unsafe extern "C" fn pil4dfs_mount(
             vfs::inherit::catch_up();
             statistics::count();
             let wanted = ExplicitMount {
-                point: point.to_owned(),
-                pool: pool.to_owned(),
-                container: cont.to_owned(),
+                read_only: flags & PIL4DFS_RDONLY != 0,
+                ..ExplicitMount::named(point, pool, cont)
             };
-            vfs::mount::mount(process, &wanted, flags & PIL4DFS_RDONLY != 0)
+            vfs::mount::mount(process, &wanted)
         })?
     })
 }

@@ -1,37 +1,27 @@
 //! The environment of the process, read once at start (names and meanings: spec/environment.tbl).
+use super::bypass::Lists;
+use super::mounts::{self, Asked};
 use std::ffi::{c_char, CStr, CString};
-use std::path::{Component, Path};
-use std::time::Duration;
+use vfs::dcache::Limits;
 use vfs::inherit::Kept;
-
-/// A mount named by variables.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ExplicitMount {
-    /// Absolute, normal: no "//", "/./", trailing slash.
-    pub point: CString,
-    /// Label or UUID.
-    pub pool: CString,
-    /// Label or UUID.
-    pub container: CString,
-}
 
 /// What the variables say.
 #[derive(Default, Debug)]
 pub struct Config {
-    /// The mount of `D_IL_*`, else of `DAOS_*`.
-    pub mount: Option<ExplicitMount>,
-    /// A sentence about variables that cannot be used; printed once.
-    pub complaint: Option<String>,
+    /// The mounts of the variables.
+    pub asked: Asked,
+    /// `PIL4DFS_CONFIG`: the file of further ones.
+    pub file: Option<CString>,
     /// `D_IL_REPORT` is on.
     pub report: bool,
     /// `PIL4DFS_REPORT_DIR`, an absolute path.
     pub report_dir: Option<CString>,
     /// `PIL4DFS_TRACE`, an absolute path.
     pub trace: Option<CString>,
-    /// `D_IL_BYPASS_LIST`.
-    pub bypass_list: String,
-    /// `D_IL_NO_BYPASS=1`.
-    pub no_bypass: bool,
+    /// Which programs are left to dfuse where it serves the mount.
+    pub programs: Lists,
+    /// `D_IL_COMPATIBLE`: all are.
+    pub compatible: bool,
     /// `PIL4DFS_HOOK=off`.
     pub hook_off: bool,
     /// `PIL4DFS_LOG`.
@@ -46,8 +36,10 @@ pub struct Config {
     pub daos_dir: Option<CString>,
     /// `PIL4DFS_MMAP_LIMIT`, bytes.
     pub mmap_limit: Option<u64>,
-    /// `D_IL_DCACHE_REC_TIMEOUT`, seconds.
-    pub dcache_timeout: Option<Duration>,
+    /// `D_IL_DCACHE_*`.
+    pub dcache: Limits,
+    /// `D_IL_NO_DCACHE_BASH`: shells have no dcache.
+    pub no_dcache_in_shells: bool,
 }
 
 extern "C" {
@@ -142,15 +134,21 @@ impl Config {
     pub fn read(get: &dyn Fn(&str) -> Option<CString>) -> Config {
         let text = |name: &str| get(name).and_then(|v| v.into_string().ok());
         let is = |name: &str, value: &str| text(name).as_deref() == Some(value);
-        let (mount, complaint) = explicit_mount(get);
+        let on = |name: &str| is_on(text(name).as_deref());
+        let number = |name: &str| text(name).and_then(|v| v.trim().parse::<u64>().ok());
+        let usual = Limits::default();
         Config {
-            mount,
-            complaint,
+            asked: mounts::by_variables(get),
+            file: get("PIL4DFS_CONFIG").filter(|v| !v.is_empty()),
             report: is_on(text("D_IL_REPORT").as_deref()),
             trace: get("PIL4DFS_TRACE").filter(|v| v.to_bytes().starts_with(b"/")),
             report_dir: get("PIL4DFS_REPORT_DIR").filter(|v| v.to_bytes().starts_with(b"/")),
-            bypass_list: text("D_IL_BYPASS_LIST").unwrap_or_default(),
-            no_bypass: is("D_IL_NO_BYPASS", "1"),
+            programs: Lists {
+                none: is("D_IL_NO_BYPASS", "1"),
+                left: text("D_IL_BYPASS_LIST").unwrap_or_default(),
+                only: text("D_IL_INTERCEPT_LIST").unwrap_or_default(),
+            },
+            compatible: on("D_IL_COMPATIBLE"),
             hook_off: is("PIL4DFS_HOOK", "off"),
             log: text("PIL4DFS_LOG"),
             high_numbers: is("PIL4DFS_FD", "high"),
@@ -158,85 +156,25 @@ impl Config {
             rundir: get("PIL4DFS_RUNDIR").filter(|v| !v.is_empty()),
             daos_dir: get("PIL4DFS_DAOS_DIR").filter(|v| !v.is_empty()),
             mmap_limit: text("PIL4DFS_MMAP_LIMIT").and_then(|v| v.parse().ok()),
-            dcache_timeout: text("D_IL_DCACHE_REC_TIMEOUT")
-                .and_then(|v| v.parse().ok())
-                .map(Duration::from_secs),
+            dcache: Limits {
+                life_ms: number("D_IL_DCACHE_REC_TIMEOUT")
+                    .map_or(usual.life_ms, |s| s.saturating_mul(1000)),
+                size_bits: number("D_IL_DCACHE_SIZE_BITS")
+                    .map_or(usual.size_bits, |bits| bits.clamp(6, 24) as u32),
+                sweep_ms: number("D_IL_DCACHE_GC_PERIOD")
+                    .map_or(usual.sweep_ms, |s| s.saturating_mul(1000)),
+                sweep_most: number("D_IL_DCACHE_GC_RECLAIM_MAX")
+                    .filter(|n| *n > 0)
+                    .map_or(usual.sweep_most, |n| n as usize),
+            },
+            no_dcache_in_shells: text("D_IL_NO_DCACHE_BASH").is_none() || on("D_IL_NO_DCACHE_BASH"),
         }
     }
 }
 
-/// `D_IL_REPORT`: anything but 0, false and nothing.
+/// A switch: anything but 0, false and nothing.
 fn is_on(value: Option<&str>) -> bool {
     !matches!(value, None | Some("0" | "false" | ""))
-}
-
-/// The mount of the variables. `D_IL_*` half set is worth a line; the older `DAOS_*` names are common in job
-/// scripts for other purposes and count only when all three are there.
-fn explicit_mount(
-    get: &dyn Fn(&str) -> Option<CString>,
-) -> (Option<ExplicitMount>, Option<String>) {
-    const NEW: [&str; 3] = ["D_IL_MOUNT_POINT", "D_IL_POOL", "D_IL_CONTAINER"];
-    const OLD: [&str; 3] = ["DAOS_MOUNT_POINT", "DAOS_POOL", "DAOS_CONTAINER"];
-    let all = |names: [&str; 3]| names.map(|n| get(n).filter(|v| !v.is_empty()));
-    let set = all(NEW);
-    if set.iter().any(Option::is_some) {
-        if let Some(missing) = set.iter().position(Option::is_none) {
-            let line = format!(
-                "{}, {} and {} must be set together: {} is missing, so no mount is made of them",
-                NEW[0], NEW[1], NEW[2], NEW[missing]
-            );
-            return (None, Some(line));
-        }
-        return build(NEW[0], set);
-    }
-    build(OLD[0], all(OLD))
-}
-
-fn build(
-    name: &str,
-    [point, pool, container]: [Option<CString>; 3],
-) -> (Option<ExplicitMount>, Option<String>) {
-    let (Some(point), Some(pool), Some(container)) = (point, pool, container) else {
-        return (None, None);
-    };
-    match normal(&point) {
-        Some(point) => (
-            Some(ExplicitMount {
-                point,
-                pool,
-                container,
-            }),
-            None,
-        ),
-        None => {
-            let line = format!(
-                "{name}={} must be an absolute path other than /, without \"..\": no mount is made of it",
-                point.to_string_lossy()
-            );
-            (None, Some(line))
-        }
-    }
-}
-
-/// An absolute path without "//", "/./" and trailing slash; `None` for relative paths, "/" and paths with "..".
-fn normal(path: &CStr) -> Option<CString> {
-    use std::os::unix::ffi::OsStrExt;
-    let path = Path::new(std::ffi::OsStr::from_bytes(path.to_bytes()));
-    let mut out = Vec::new();
-    let mut components = path.components();
-    if components.next() != Some(Component::RootDir) {
-        return None;
-    }
-    for component in components {
-        let Component::Normal(name) = component else {
-            return None;
-        };
-        out.push(b'/');
-        out.extend_from_slice(name.as_bytes());
-    }
-    CString::new(out)
-        .ok()
-        .filter(|p| !p.is_empty() && p.as_bytes().len() < libc::PATH_MAX as usize)
 }
 
 #[cfg(test)]
@@ -251,40 +189,38 @@ mod tests {
     }
 
     #[test]
-    fn a_mount_needs_all_three_variables() {
-        let full = config(&[
-            ("D_IL_MOUNT_POINT", "//dfs/./x/"),
-            ("D_IL_POOL", "p"),
-            ("D_IL_CONTAINER", "c"),
+    fn the_dcache_has_upstreams_variables() {
+        let usual = config(&[]);
+        assert_eq!(usual.dcache, Limits::default());
+        assert_eq!(usual.dcache.life_ms, 60_000);
+        assert!(usual.no_dcache_in_shells && !usual.compatible);
+        let set = config(&[
+            ("D_IL_DCACHE_REC_TIMEOUT", "0"),
+            ("D_IL_DCACHE_SIZE_BITS", "10"),
+            ("D_IL_DCACHE_GC_PERIOD", "7"),
+            ("D_IL_DCACHE_GC_RECLAIM_MAX", "0"),
+            ("D_IL_NO_DCACHE_BASH", "0"),
+            ("D_IL_COMPATIBLE", "1"),
         ]);
-        assert_eq!(full.mount.unwrap().point.to_bytes(), b"/dfs/x");
-        let half = config(&[("D_IL_MOUNT_POINT", "/dfs"), ("D_IL_CONTAINER", "c")]);
-        assert!(half.mount.is_none() && half.complaint.unwrap().contains("D_IL_POOL is missing"));
-        let old = config(&[("DAOS_MOUNT_POINT", "/dfs"), ("DAOS_POOL", "p")]);
-        assert!(old.mount.is_none() && old.complaint.is_none());
-        let old = config(&[
-            ("DAOS_MOUNT_POINT", "/dfs"),
-            ("DAOS_POOL", "p"),
-            ("DAOS_CONTAINER", "c"),
+        let wanted = Limits {
+            life_ms: 0,
+            size_bits: 10,
+            sweep_ms: 7_000,
+            sweep_most: 1_000, // 0 is refused
+        };
+        assert_eq!(set.dcache, wanted);
+        assert!(!set.no_dcache_in_shells && set.compatible);
+        let absurd = config(&[
+            ("D_IL_DCACHE_REC_TIMEOUT", "-7x"),
+            ("D_IL_DCACHE_SIZE_BITS", "99"),
         ]);
-        assert!(old.mount.is_some());
+        assert_eq!(absurd.dcache.life_ms, 60_000);
+        assert_eq!(absurd.dcache.size_bits, 24);
     }
 
     #[test]
     fn the_report_is_on_for_anything_but_no() {
         assert!(!is_on(None) && !is_on(Some("0")) && !is_on(Some("false")));
         assert!(is_on(Some("1")) && is_on(Some("yes")) && is_on(Some("-1")));
-    }
-
-    #[test]
-    fn mount_points_that_cannot_be() {
-        for bad in ["dfs", "/", "/a/../b", "."] {
-            let c = config(&[
-                ("D_IL_MOUNT_POINT", bad),
-                ("D_IL_POOL", "p"),
-                ("D_IL_CONTAINER", "c"),
-            ]);
-            assert!(c.mount.is_none() && c.complaint.is_some(), "{bad}");
-        }
     }
 }

@@ -11,6 +11,7 @@ mod dispatch;
 mod entry;
 mod hook;
 mod logging;
+mod mounts;
 mod report;
 mod sitecache;
 mod start;

@@ -2,12 +2,12 @@
 //! exit_group call. Nothing here touches a mount unless the process already stands in one.
 use crate::boundary::{boundary, install_panic_hook};
 use crate::config::{variable, Config};
-use crate::{bypass, config, entry, hook, logging, report, statistics, trace};
+use crate::{bypass, config, entry, hook, logging, mounts, report, statistics, trace};
 use once_cell::sync::OnceCell;
 use std::ffi::{CStr, CString};
 use std::sync::atomic::Ordering;
 use vfs::gate::Guarded;
-use vfs::mount::{ExplicitMount, MountConfig, MountTable};
+use vfs::mount::{MountConfig, MountTable};
 use vfs::process::Process;
 use vfs::{call, filter, Errno};
 
@@ -26,7 +26,7 @@ pub extern "C" fn pil_start() -> i32 {
 }
 
 fn start() -> bool {
-    let config = Config::from_environment();
+    let mut config = Config::from_environment();
     logging::start(config.log.as_deref());
     let _ = REPORT.set(config.report);
     if let Some(dir) = &config.report_dir {
@@ -35,48 +35,65 @@ fn start() -> bool {
     if let Some(file) = &config.trace {
         let _ = TRACE.set(file.clone());
     }
-    if let Some(line) = &config.complaint {
+    if let Some(line) = &config.asked.complaint {
         log::error!("{line}");
     }
     if config.hook_off {
         logging::note("PIL4DFS_HOOK=off: nothing is intercepted");
     }
-    let on = !config.hook_off && prepare(&config);
+    let on = !config.hook_off && with_file(&mut config) && prepare(&mut config);
     if !on {
         started(false);
     }
     on
 }
 
+/// Adds the mounts of the configuration file, in front: those of the variables win. A file that
+/// cannot be read as a whole counts as none of it, and nothing is served: half of a job's mounts
+/// would be worse than none.
+fn with_file(config: &mut Config) -> bool {
+    let Some(path) = &config.file else {
+        return true;
+    };
+    match mounts::by_file(path) {
+        Ok(mut all) => {
+            all.append(&mut config.asked.mounts);
+            config.asked.mounts = all;
+            true
+        }
+        Err(line) => {
+            log::error!("{line}; interception stays off");
+            false
+        }
+    }
+}
+
 /// Makes the process state if there is a mount to serve. The filter stays unarmed: the entry layer
 /// arms it when the call sites are patched ([`pil_started`]).
-fn prepare(config: &Config) -> bool {
+fn prepare(config: &mut Config) -> bool {
     let dfuse = mentions(c"/proc/self/mountinfo", b" - fuse.daos ");
-    if config.mount.is_none() && (!dfuse || bypassed(config)) {
-        if config.complaint.is_none() {
-            logging::note(match dfuse {
-                true => "this program is one of those that are left to dfuse; D_IL_NO_BYPASS=1 takes it back",
-                false => "no mount: D_IL_POOL, D_IL_CONTAINER and D_IL_MOUNT_POINT are not set, and no dfuse is mounted",
+    let left = dfuse && (config.compatible || bypassed(config));
+    if config.asked.mounts.is_empty() && (!dfuse || left) {
+        if config.asked.complaint.is_none() {
+            logging::note(match (dfuse, config.compatible) {
+                (true, true) => "D_IL_COMPATIBLE: the mounts of dfuse are left to it",
+                (true, false) => "this program is one of those that are left to dfuse; D_IL_NO_BYPASS=1 takes it back",
+                _ => "no mount: D_IL_POOL, D_IL_CONTAINER and D_IL_MOUNT_POINT are not set, and no dfuse is mounted",
             });
         }
         return false;
     }
     equip(config);
-    let explicit = config.mount.iter().map(|m| ExplicitMount {
-        point: m.point.clone(),
-        pool: m.pool.clone(),
-        container: m.container.clone(),
-    });
-    // short tools keep to dfuse on the mounts it serves
-    let seen = match dfuse && !bypassed(config) {
+    let seen = match dfuse {
         true => read_file(c"/proc/self/mountinfo").unwrap_or_default(),
         false => Vec::new(),
     };
     let mounts = MountTable::from_config(&MountConfig {
-        explicit: explicit.collect(),
+        explicit: std::mem::take(&mut config.asked.mounts),
         mountinfo: &seen,
+        left_to_dfuse: left,
     });
-    if mounts.is_empty() {
+    if !mounts.serves() {
         return false;
     }
     match build(config, mounts) {
@@ -162,24 +179,25 @@ fn build(config: &Config, mounts: MountTable) -> Result<&'static Process, Errno>
         false => vfs::fd::Numbering::Kernel,
     };
     vfs::inherit::start();
-    let process = Process::new(mounts, numbering, config.dcache_timeout).map(Process::set)?;
+    let mut dcache = config.dcache;
+    if config.no_dcache_in_shells && bypass::is_shell(&program()) {
+        dcache.life_ms = 0;
+    }
+    let process = Process::new(mounts, numbering, dcache).map(Process::set)?;
     if let Some(bytes) = config.mmap_limit {
         process.mappings.set_limit(bytes);
     }
     Ok(process)
 }
 
-/// Whether this program is one of the short tools that stay on dfuse.
+/// Whether this program is left to dfuse on the mounts it serves.
 fn bypassed(config: &Config) -> bool {
-    if config.no_bypass {
-        return false;
-    }
     let cmdline = read_file(c"/proc/self/cmdline").unwrap_or_default();
     let argv: Vec<&str> = cmdline
         .split(|&b| b == 0)
         .filter_map(|a| std::str::from_utf8(a).ok())
         .collect();
-    bypass::listed(&argv, &config.bypass_list)
+    bypass::listed(&argv, &config.programs)
 }
 
 /// The call sites are patched (or could not be): the last step of the constructor.
@@ -222,33 +240,28 @@ pub extern "C" fn pil_adopt() {
         let early = ["LD_LIBRARY_PATH", "TZ", "TZDIR"]
             .iter()
             .filter_map(|name| variable(name));
-        if early
-            .into_iter()
-            .any(|value| mentions_a_mount(process, &value))
-        {
-            bring_up(process);
+        for value in early {
+            for dir in value.to_bytes().split(|&b| b == b':') {
+                let below = process.mounts.locate(dir);
+                if let Some((mount, _)) = below.filter(|(m, _)| !m.served_by_dfuse) {
+                    let _ = mount.fs();
+                }
+            }
         }
     })
 }
 
-/// A colon-separated list with a directory below a mount.
-fn mentions_a_mount(process: &Process, list: &CStr) -> bool {
-    list.to_bytes().split(|&b| b == b':').any(|dir| {
-        process
-            .mounts
-            .iter()
-            .any(|m| dir.starts_with(m.point.to_bytes()))
-    })
-}
-
+/// Starts DAOS, and connects to the containers if they are few: of many a job uses some.
 fn bring_up(process: &Process) {
-    process
-        .mounts
-        .iter()
-        .filter(|m| !m.served_by_dfuse)
-        .for_each(|m| {
-            let _ = m.fs();
-        });
+    const FEW: usize = 8;
+    let own = || process.mounts.iter().filter(|m| !m.served_by_dfuse);
+    if own().nth(FEW).is_some() {
+        let _ = vfs::mount::start_client();
+        return;
+    }
+    own().for_each(|m| {
+        let _ = m.fs();
+    });
 }
 
 /// Before the real MPI_Init: DAOS is started outside of it, never in the middle. What MPI opens

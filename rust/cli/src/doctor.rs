@@ -226,14 +226,48 @@ fn mounts(findings: &mut Findings, value: &dyn Fn(&str) -> Option<OsString>) -> 
             "set D_IL_POOL, D_IL_CONTAINER and D_IL_MOUNT_POINT together, or none of them",
         ),
     }
+    for (name, asked) in [
+        ("PIL4DFS_MOUNTS", listed(value)),
+        ("PIL4DFS_CONFIG", filed(value)),
+    ] {
+        match asked {
+            Ok(mounts) => all.extend(mounts.into_iter().map(|m| PathBuf::from(m.point))),
+            Err(what) => findings.error(
+                "variables",
+                format!("{name}: {what}"),
+                "put it right (pil4dfs.conf(5)), or unset the variable",
+            ),
+        }
+    }
+    all.sort();
+    all.dedup();
     if all.is_empty() {
         findings.warning(
             "mounts",
             "neither a dfuse mount nor variables name one: nothing will be intercepted",
-            "mount dfuse, or give --pool, --cont and --mount (D_IL_POOL, D_IL_CONTAINER, D_IL_MOUNT_POINT)",
+            "mount dfuse, or give --pool, --cont and --mount (D_IL_POOL, D_IL_CONTAINER, D_IL_MOUNT_POINT), or --config",
         );
     }
     all
+}
+
+/// The mounts of `PIL4DFS_MOUNTS`.
+fn listed(value: &dyn Fn(&str) -> Option<OsString>) -> Result<Vec<conf::Mount>, String> {
+    let list = value("PIL4DFS_MOUNTS").unwrap_or_default();
+    conf::parse_list(&list.to_string_lossy())
+}
+
+/// The mounts of the configuration file.
+fn filed(value: &dyn Fn(&str) -> Option<OsString>) -> Result<Vec<conf::Mount>, String> {
+    let Some(file) = value("PIL4DFS_CONFIG") else {
+        return Ok(Vec::new());
+    };
+    let shown = Path::new(&file).display();
+    if !Path::new(&file).is_absolute() {
+        return Err(format!("{shown} must be an absolute path"));
+    }
+    let text = std::fs::read(&file).map_err(|e| format!("{shown}: {e}"))?;
+    conf::parse(&text).map_err(|wrong| format!("{shown}, {wrong}"))
 }
 
 /// The mount id and the file system type of a line of mountinfo.

@@ -9,11 +9,11 @@ use std::process::{Command, ExitCode};
 
 /// Run a program with the library preloaded.
 ///
-/// Without --pool, --cont and --mount the mounts are those of dfuse and of the environment
-/// (D_IL_POOL, D_IL_CONTAINER, D_IL_MOUNT_POINT).
+/// Without --mount and --config the mounts are those of dfuse and of the environment
+/// (D_IL_POOL, D_IL_CONTAINER, D_IL_MOUNT_POINT, PIL4DFS_MOUNTS, PIL4DFS_CONFIG).
 ///
-/// A static or Go program, which cannot be preloaded, gets the mount through FUSE, in a name space
-/// that it and its children have to themselves.
+/// A static or Go program, which cannot be preloaded, gets the mount of D_IL_MOUNT_POINT (the first
+/// one of --mount) through FUSE, in a name space that it and its children have to themselves.
 #[derive(Args)]
 pub struct Run {
     #[command(flatten)]

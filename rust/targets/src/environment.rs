@@ -5,10 +5,16 @@ use std::ffi::{c_char, CStr, CString};
 use vfs::inherit::environment::{build, value, Changes, MANIFEST, PRELOAD, SEARCH};
 use vfs::inherit::scratch::Scratch;
 
-/// The settings are the C edge's, which is a library of its own: its file is compiled here, too.
+/// The settings are the C edge's, which is a library of its own: its files are compiled here, too.
+#[path = "../../capi/src/bypass.rs"]
+#[allow(dead_code)]
+mod bypass;
 #[path = "../../capi/src/config.rs"]
 #[allow(dead_code)]
 mod config;
+#[path = "../../capi/src/mounts.rs"]
+#[allow(dead_code)]
+mod mounts;
 
 /// An environment that makes sense, one variable a line.
 pub const VALID: &[u8] = b"PATH=/bin\nD_IL_MOUNT_POINT=//dfs/./x/\nD_IL_POOL=p\nD_IL_CONTAINER=c\nD_IL_REPORT=1\n\
@@ -33,14 +39,19 @@ fn settings(given: &[CString]) {
         CString::new(text?.strip_prefix(b"=")?).ok()
     };
     let config = config::Config::read(&get);
-    assert!(config.mount.is_none() || config.complaint.is_none());
-    if let Some(mount) = config.mount {
+    for mount in config.asked.mounts {
         let point = mount.point.as_bytes();
         assert!(point.len() > 1 && point.len() < 4096 && point[0] == b'/');
         for part in point[1..].split(|&b| b == b'/') {
             assert!(!matches!(part, b"" | b"." | b".."), "{:?}", mount.point);
         }
-        assert!(!mount.pool.is_empty() && !mount.container.is_empty());
+        let vfs::mount::Source::Named {
+            pool, container, ..
+        } = &mount.source
+        else {
+            panic!("{mount:?}");
+        };
+        assert!(!pool.is_empty() && !container.is_empty());
     }
     assert!(config
         .report_dir

@@ -53,12 +53,9 @@ pub fn all() -> Vec<Target> {
 /// `/proc/self/mountinfo`: a path leads into a mount only if it begins with its point.
 pub fn mount_table(data: &[u8]) {
     let config = MountConfig {
-        explicit: vec![ExplicitMount {
-            point: c"/dfs".into(),
-            pool: c"pool".into(),
-            container: c"cont".into(),
-        }],
+        explicit: vec![ExplicitMount::named(c"/dfs", c"pool", c"cont")],
         mountinfo: data,
+        ..MountConfig::default()
     };
     let table = MountTable::from_config(&config);
     for path in [&b"/dfs/a"[..], b"/dfs", b"/", data] {

@@ -165,17 +165,17 @@ fn mounted(mounts: &[(String, &str)]) -> &'static Process {
         static API: OnceLock<daos_sys::Api> = OnceLock::new();
         Ok(API.get_or_init(pil4dfs_embedded::api))
     });
-    let explicit = mounts.iter().map(|(point, container)| ExplicitMount {
-        point: path(point),
-        pool: c"pool".into(),
-        container: path(container),
-    });
+    let explicit = mounts
+        .iter()
+        .map(|(point, container)| ExplicitMount::named(&path(point), c"pool", &path(container)));
     let config = MountConfig {
         explicit: explicit.collect(),
-        mountinfo: b"",
+        ..MountConfig::default()
     };
     let table = MountTable::from_config(&config);
-    Process::set(Process::new(table, Numbering::Kernel, None).expect("memory"))
+    Process::set(
+        Process::new(table, Numbering::Kernel, vfs::dcache::Limits::default()).expect("memory"),
+    )
 }
 
 /// A thread that makes calls by the kernel, with a state of its own.

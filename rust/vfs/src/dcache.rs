@@ -9,6 +9,7 @@ use dfs::ObjectId;
 use std::collections::HashMap;
 use std::ffi::CStr;
 use std::hash::Hasher;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::Arc;
 
 /// Milliseconds of the monotonic clock, coarse (a few ms), without a system call.
@@ -22,17 +23,41 @@ pub fn now_ms() -> u64 {
     ts.tv_sec as u64 * 1000 + ts.tv_nsec as u64 / 1_000_000
 }
 
-/// How long an entry is believed without asking (D_IL_DCACHE_REC_TIMEOUT), by default.
-pub const DEFAULT_TTL_MS: u64 = 5_000;
+/// Upstream's settings (`D_IL_DCACHE_*`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// How long an entry is believed without asking, milliseconds; 0: there is no cache.
+    pub life_ms: u64,
+    /// So many directories are remembered at most, as a power of two.
+    pub size_bits: u32,
+    /// How often what is too old is looked for, milliseconds; 0: never.
+    pub sweep_ms: u64,
+    /// How many of those go at a time.
+    pub sweep_most: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            life_ms: 60_000,
+            size_bits: 16,
+            sweep_ms: 120_000,
+            sweep_most: 1_000,
+        }
+    }
+}
 
 const SHARDS: usize = 32;
-/// Entries a shard holds before the old ones go.
-const SHARD_LIMIT: usize = 4096;
 
 /// The cache of the process.
 pub struct Dcache {
     shards: [Guarded<HashMap<u64, Vec<Entry>, Build>>; SHARDS],
     ttl: u64,
+    limits: Limits,
+    /// When what is too old was last looked for ([`now_ms`]).
+    swept: AtomicU64,
+    /// Where to look next.
+    next: AtomicUsize,
 }
 
 struct Entry {
@@ -57,15 +82,25 @@ fn mount_of(node: &Node) -> usize {
 
 impl Default for Dcache {
     fn default() -> Self {
-        Self::new(DEFAULT_TTL_MS)
+        Self::new(Limits::default())
     }
 }
 
 impl Dcache {
-    /// An empty cache; entries expire after `ttl` milliseconds, 0 turns it off.
-    pub fn new(ttl: u64) -> Dcache {
-        let shards = std::array::from_fn(|_| Guarded::new(HashMap::default()));
-        Dcache { shards, ttl }
+    /// An empty cache.
+    pub fn new(limits: Limits) -> Dcache {
+        Dcache {
+            shards: std::array::from_fn(|_| Guarded::new(HashMap::default())),
+            ttl: limits.life_ms,
+            limits,
+            swept: AtomicU64::new(now_ms()),
+            next: AtomicUsize::new(0),
+        }
+    }
+
+    /// Entries a shard holds before the old ones go.
+    fn shard_limit(&self) -> usize {
+        ((1 << self.limits.size_bits) / SHARDS).max(1)
     }
 
     /// The life of an entry in milliseconds.
@@ -125,7 +160,7 @@ impl Dcache {
         // what is displaced is dropped after the lock: it may release DAOS handles
         let mut old = Vec::new();
         let mut shard = self.shard(key);
-        if shard.len() >= SHARD_LIMIT {
+        if shard.len() >= self.shard_limit() {
             let limit = entry.seen.saturating_sub(self.ttl / 2);
             shard.retain(|_, bucket| {
                 let (keep, drop): (Vec<_>, Vec<_>) = bucket.drain(..).partition(|e| e.seen > limit);
@@ -133,7 +168,7 @@ impl Dcache {
                 old.extend(drop);
                 !bucket.is_empty()
             });
-            if shard.len() >= SHARD_LIMIT {
+            if shard.len() >= self.shard_limit() {
                 old.extend(shard.drain().flat_map(|(_, bucket)| bucket));
             }
         }
@@ -142,7 +177,43 @@ impl Dcache {
             Some(slot) => old.push(std::mem::replace(slot, entry)),
             None => bucket.push(entry),
         }
+        let now = bucket.last().map_or(0, |e| e.seen);
         drop(shard);
+        drop(old);
+        self.sweep(now);
+    }
+
+    /// Lets go of what is too old to be believed, now and then and some at a time, so that its
+    /// handles are given back.
+    fn sweep(&self, now: u64) {
+        let last = self.swept.load(Ordering::Relaxed);
+        let due = self.limits.sweep_ms != 0 && now.saturating_sub(last) >= self.limits.sweep_ms;
+        let one =
+            |to| (self.swept).compare_exchange(last, to, Ordering::Relaxed, Ordering::Relaxed);
+        if !due || one(now).is_err() {
+            return;
+        }
+        let limit = now.saturating_sub(self.ttl);
+        let mut old = Vec::new();
+        for _ in 0..SHARDS {
+            let at = self.next.load(Ordering::Relaxed) % SHARDS;
+            let mut shard = self.shards[at].lock();
+            shard.retain(|_, bucket| {
+                let mut i = 0;
+                while i < bucket.len() && old.len() < self.limits.sweep_most {
+                    match bucket[i].seen < limit {
+                        true => old.push(bucket.swap_remove(i)),
+                        false => i += 1,
+                    }
+                }
+                !bucket.is_empty()
+            });
+            drop(shard);
+            if old.len() >= self.limits.sweep_most {
+                return;
+            }
+            self.next.store(at + 1, Ordering::Relaxed);
+        }
     }
 
     /// Forgets the directory `name` of `parent`.

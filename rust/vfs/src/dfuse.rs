@@ -133,6 +133,12 @@ fn names_by_attribute(root: &dyn Dfuse) -> Result<(CString, CString), Errno> {
     parse_uns(value.get(..n).ok_or(Errno::EINVAL)?).ok_or(Errno::EINVAL)
 }
 
+/// The container that a directory of the kernel's is an entry point of: `ENODATA` if it is none.
+pub(crate) fn names_at(point: &CStr) -> Result<(CString, CString), Errno> {
+    let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NONBLOCK;
+    names_by_attribute(&Root(OwnFd::open(libc::AT_FDCWD, point, flags, 0)?))
+}
+
 /// `DAOS.POSIX://<pool>/<container>`, as in the extended attribute `user.daos`.
 fn parse_uns(value: &[u8]) -> Option<(CString, CString)> {
     let value = value.strip_suffix(b"\0").unwrap_or(value);

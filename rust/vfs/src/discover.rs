@@ -4,6 +4,7 @@
 //! mount is touched, and a call that is not ours costs nothing more.
 use crate::ownfd::OwnFd;
 use crate::{call, gate, Errno};
+use std::collections::{HashMap, HashSet};
 
 /// A mount that matters to us.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -37,13 +38,14 @@ pub(crate) fn seen(mountinfo: &[u8]) -> Vec<Seen> {
         .split(|&b| b == b'\n')
         .filter_map(Line::parse)
         .collect();
-    let visible = |line: &&Line<'_>| !is_hidden(&lines, line);
+    let tree = Tree::of(&lines);
+    let visible = |line: &&Line<'_>| !tree.hides(line);
     let served = |line: &Line<'_>| line.dfuse && line.root == b"/";
     let dfuse: Vec<&Line<'_>> = lines.iter().filter(|l| served(l)).filter(visible).collect();
+    let points: HashSet<&[u8]> = dfuse.iter().map(|l| l.point.as_slice()).collect();
     let inside = |line: &&Line<'_>| {
-        let within =
-            |outer: &&Line<'_>| outer.point != line.point && below(&line.point, &outer.point);
-        !served(line) && dfuse.iter().any(within)
+        let mut outer = prefixes(&line.point).filter(|p| *p != line.point);
+        !served(line) && outer.any(|p| points.contains(p))
     };
     let kernel = lines.iter().filter(inside).filter(visible);
     let seen = |line: &Line<'_>, kernel| Seen {
@@ -73,36 +75,61 @@ impl<'a> Line<'a> {
     }
 }
 
-/// Whether another mount is in the way of every path to this one: on top of its root, or on a
-/// directory that leads to it (in the same parent mount), or to one of its parents.
-fn is_hidden(lines: &[Line<'_>], mount: &Line<'_>) -> bool {
-    let on_top = |c: &Line<'_>| c.parent == mount.id && c.id != mount.id && c.point == mount.point;
-    if lines.iter().any(on_top) {
-        return true;
-    }
-    let mut at = mount;
-    // As deep as there are lines: the kernel's ids make a tree.
-    for _ in 0..lines.len() {
-        let in_the_way =
-            |c: &Line<'_>| c.parent == at.parent && c.id != at.id && below(&at.point, &c.point);
-        if lines.iter().any(in_the_way) {
-            return true;
-        }
-        match lines.iter().find(|l| l.id == at.parent && l.id != at.id) {
-            Some(parent) => at = parent,
-            None => return false,
-        }
-    }
-    false
+/// The mounts by what they are mounted on, so that a look at each takes no look at all others.
+struct Tree<'a> {
+    by_id: HashMap<u32, &'a Line<'a>>,
+    /// The ids of what is mounted in this mount at this path.
+    at: HashMap<(u32, &'a [u8]), Vec<u32>>,
 }
 
-/// Is `path` the directory `dir` or below it?
-fn below(path: &[u8], dir: &[u8]) -> bool {
-    let rest = match dir {
-        b"/" => return true,
-        dir => path.strip_prefix(dir),
-    };
-    rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'/')))
+impl<'a> Tree<'a> {
+    fn of(lines: &'a [Line<'a>]) -> Tree<'a> {
+        let mut at: HashMap<_, Vec<u32>> = HashMap::new();
+        for line in lines {
+            let place = (line.parent, line.point.as_slice());
+            at.entry(place).or_default().push(line.id);
+        }
+        let by_id = lines.iter().map(|line| (line.id, line)).collect();
+        Tree { by_id, at }
+    }
+
+    /// Whether another mount is in the way of every path to this one: on top of its root, or on a
+    /// directory that leads to it (in the same parent mount), or to one of its parents.
+    fn hides(&self, mount: &Line<'_>) -> bool {
+        let other = |parent: u32, point: &[u8], id: u32| {
+            let there = self.at.get(&(parent, point));
+            there.is_some_and(|ids| ids.iter().any(|i| *i != id))
+        };
+        if other(mount.id, &mount.point, mount.id) {
+            return true;
+        }
+        let mut at = mount;
+        // As deep as there are lines: the kernel's ids make a tree.
+        for _ in 0..self.by_id.len() {
+            if prefixes(&at.point).any(|dir| other(at.parent, dir, at.id)) {
+                return true;
+            }
+            match self.by_id.get(&at.parent).filter(|l| l.id != at.id) {
+                Some(parent) => at = parent,
+                None => return false,
+            }
+        }
+        false
+    }
+}
+
+/// A path and the directories above it: "/a/b", "/a", "/".
+fn prefixes(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut next = Some(path);
+    std::iter::from_fn(move || {
+        let now = next?;
+        next = match now.iter().rposition(|&b| b == b'/') {
+            Some(0) if now.len() > 1 => Some(&now[..1]),
+            Some(0) | None => None,
+            Some(slash) => Some(&now[..slash]),
+        };
+        Some(now)
+    })
 }
 
 fn number(field: &[u8]) -> Option<u32> {

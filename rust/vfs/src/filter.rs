@@ -6,12 +6,20 @@ use crate::{call, Errno};
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU8, Ordering};
 
 /// One mount point: no trailing slash, never freed once published.
+#[derive(Clone, Copy)]
 #[repr(C)]
 pub struct Prefix {
     /// The bytes of the path (also NUL-terminated).
     pub path: *const u8,
     /// Their number.
     pub len: u32,
+}
+
+/// Mount points in the order of paths, component by component; none lies below another.
+#[repr(C)]
+pub struct Prefixes {
+    count: u32,
+    at: [Prefix; 0],
 }
 
 /// The published state.
@@ -23,10 +31,8 @@ pub struct Filter {
     pub cwd_ours: AtomicU32,
     /// Number of mappings of ours.
     pub mappings: AtomicU32,
-    /// Length of `mounts`.
-    pub nmounts: AtomicU32,
-    /// The mount points.
-    pub mounts: AtomicPtr<Prefix>,
+    /// The mount points; null: none.
+    pub mounts: AtomicPtr<Prefixes>,
     /// One byte a descriptor number ([`KERNEL`], [`OURS`], [`HIDDEN`]).
     pub fds: AtomicPtr<AtomicU8>,
     /// Length of `fds`.
@@ -51,12 +57,29 @@ pub static pil_filter: Filter = Filter {
     armed: AtomicU32::new(0),
     cwd_ours: AtomicU32::new(0),
     mappings: AtomicU32::new(0),
-    nmounts: AtomicU32::new(0),
     mounts: AtomicPtr::new(core::ptr::null_mut()),
     fds: AtomicPtr::new(core::ptr::null_mut()),
     nfds: AtomicU32::new(0),
     high_base: AtomicU32::new(0),
 };
+
+/// Makes these the mount points, in one step for those who read. What was there before stays
+/// allocated: somebody may be reading it.
+pub fn publish(points: &[Prefix]) {
+    let (head, each) = (size_of::<Prefixes>(), size_of::<Prefix>());
+    let words = (head + each * points.len()).div_ceil(8);
+    let block: &mut [u64] = Vec::leak(vec![0; words]);
+    let block = block.as_mut_ptr().cast::<Prefixes>();
+    // SAFETY: room for the head and every point, aligned for both; nobody else knows it yet.
+    unsafe {
+        (*block).count = points.len() as u32;
+        let at = block.cast::<u8>().add(head).cast::<Prefix>();
+        for (i, point) in points.iter().enumerate() {
+            at.add(i).write(*point);
+        }
+    }
+    pil_filter.mounts.store(block, Ordering::Release);
+}
 
 /// One past the highest number ever marked, so that walks over the map stay short.
 static END: AtomicI32 = AtomicI32::new(0);

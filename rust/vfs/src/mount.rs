@@ -17,7 +17,7 @@ use crate::node::Node;
 use crate::permission::Mode;
 use crate::process::Process;
 use crate::Errno;
-use dfs::{Access, Client, Filesystem, Handles};
+use dfs::{Access, Client, Filesystem, Handles, Kind, Object};
 use once_cell::sync::OnceCell;
 use std::ffi::{CStr, CString};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -25,6 +25,7 @@ use std::sync::Arc;
 
 mod by_call;
 mod client;
+mod index;
 mod kernel_names;
 mod table;
 
@@ -34,15 +35,49 @@ pub(crate) use kernel_names::{fd_path, read_link};
 pub(crate) use table::components;
 pub use table::MountTable;
 
-/// A mount named by the environment, or by call.
+/// A mount named by the environment or its file, or by call.
 #[derive(Clone, Debug)]
 pub struct ExplicitMount {
     /// Mount point, absolute.
     pub point: CString,
-    /// Pool label or UUID.
-    pub pool: CString,
-    /// Container label or UUID.
-    pub container: CString,
+    /// What is mounted there.
+    pub source: Source,
+    /// Nothing may be changed through it, whatever the container allows.
+    pub read_only: bool,
+}
+
+impl ExplicitMount {
+    /// The container of this pool and name (labels or UUIDs), for reading and writing.
+    pub fn named(point: &CStr, pool: &CStr, container: &CStr) -> ExplicitMount {
+        ExplicitMount {
+            point: point.into(),
+            source: Source::Named {
+                pool: pool.into(),
+                container: container.into(),
+                below: CString::default(),
+            },
+            read_only: false,
+        }
+    }
+}
+
+/// How a mount's container is known.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Source {
+    /// By name.
+    Named {
+        /// Pool label or UUID.
+        pool: CString,
+        /// Container label or UUID.
+        container: CString,
+        /// The directory in it that is mounted, from the root and without a slash in front; empty:
+        /// the root.
+        below: CString,
+    },
+    /// By the attribute `user.daos` of the directory of the kernel's at the mount point.
+    EntryPoint,
+    /// By the dfuse that serves the mount point.
+    Dfuse,
 }
 
 /// What the table is made from.
@@ -52,6 +87,8 @@ pub struct MountConfig<'a> {
     pub explicit: Vec<ExplicitMount>,
     /// The text of `/proc/self/mountinfo`.
     pub mountinfo: &'a [u8],
+    /// What dfuse serves stays with it, also where it was asked for; later mounts, too.
+    pub left_to_dfuse: bool,
 }
 
 /// How long a failed bring-up is not tried again.
@@ -77,7 +114,7 @@ pub struct Mount {
     gone: AtomicBool,
     /// Its connection was given back.
     ended: AtomicBool,
-    names: Option<(CString, CString)>,
+    source: Source,
     up: OnceCell<Up>,
     /// Serialises the first use; holds the last failure. A fork child finds it free.
     bring_up: Guarded<Option<(u64, Errno)>>,
@@ -99,7 +136,7 @@ struct Up {
 }
 
 impl Mount {
-    fn new(point: CString, dev: u64, dfuse: bool, names: Option<(CString, CString)>) -> Mount {
+    fn new(point: CString, dev: u64, dfuse: bool, source: Source) -> Mount {
         Mount {
             point,
             dev,
@@ -110,7 +147,7 @@ impl Mount {
             kernel: false,
             gone: AtomicBool::new(false),
             ended: AtomicBool::new(false),
-            names,
+            source,
             up: OnceCell::new(),
             bring_up: Guarded::new(None),
             starting: AtomicI64::new(0),
@@ -126,8 +163,21 @@ impl Mount {
         Mount {
             read_only: seen.read_only,
             kernel: seen.kernel,
-            ..Mount::new(point, seen.dev, !seen.kernel, None)
+            ..Mount::new(point, seen.dev, !seen.kernel, Source::Dfuse)
         }
+    }
+
+    /// One that was asked for; its device number is given later.
+    fn explicit(point: CString, asked: &ExplicitMount) -> Mount {
+        Mount {
+            read_only: asked.read_only,
+            ..Mount::new(point, 0, false, asked.source.clone())
+        }
+    }
+
+    /// True if it was asked for, whatever the kernel's table shows.
+    fn is_explicit(&self) -> bool {
+        self.source != Source::Dfuse
     }
 
     /// True if another mount lies below this one.
@@ -209,9 +259,12 @@ impl Mount {
 
     /// Pool and container as configured, if they were named.
     pub fn names(&self) -> Option<(&CStr, &CStr)> {
-        self.names
-            .as_ref()
-            .map(|(p, c)| (p.as_c_str(), c.as_c_str()))
+        match &self.source {
+            Source::Named {
+                pool, container, ..
+            } => Some((pool, container)),
+            _ => None,
+        }
     }
 
     /// The container as a number that the processes of this node compute alike: from its names, or
@@ -274,12 +327,15 @@ impl Mount {
 
     fn connect(&'static self) -> Result<Up, Errno> {
         fd::prepare();
-        let said = match &self.names {
-            Some(names) => dfuse::Answer {
-                names: names.clone(),
+        let said = match &self.source {
+            Source::Named {
+                pool, container, ..
+            } => dfuse::Answer {
+                names: (pool.clone(), container.clone()),
                 handles: None,
             },
-            None => {
+            Source::EntryPoint => self.entry_point()?,
+            Source::Dfuse => {
                 let want_handles = self.offered.lock().is_none();
                 dfuse::ask(&self.point, self.dev, self.read_only, want_handles).inspect_err(
                     |e| {
@@ -301,14 +357,9 @@ impl Mount {
             None => Filesystem::connect_limited(client, &pool, &cont, self.read_only)
                 .map_err(|e| self.report(e, &pool, &cont, reason(e)))?,
         };
-        let object = fs
-            .root()
-            .reopen(if fs.is_read_only() {
-                Access::Read
-            } else {
-                Access::ReadWrite
-            })
-            .map_err(|e| self.report(e, &pool, &cont, "cannot open the root directory"))?;
+        let object = self
+            .root_object(&fs)
+            .map_err(|(e, why)| self.report(e, &pool, &cont, why))?;
         let process = Process::get().ok_or(Errno::EIO)?;
         let root = process.nodes.intern(self, object, None, c"".into());
         if let Ok(attr) = root.object.attr() {
@@ -316,6 +367,47 @@ impl Mount {
         }
         let image = gate::image();
         Ok(Up { fs, root, image })
+    }
+
+    /// What the directory of the kernel's at the mount point says. One line if it says nothing.
+    fn entry_point(&self) -> Result<dfuse::Answer, Errno> {
+        let names = dfuse::names_at(&self.point).map_err(|e| {
+            log::error!(
+                "{}: {e:?}: no pool and container are named for this mount, and the directory is \
+                 no entry point (attribute user.daos); calls below it fail with EIO",
+                self.shown()
+            );
+            Errno::EIO
+        })?;
+        Ok(dfuse::Answer {
+            names,
+            handles: None,
+        })
+    }
+
+    /// The directory of the container that is mounted, and why there is none.
+    fn root_object(&self, fs: &Arc<Filesystem>) -> Result<Object, (Errno, &'static str)> {
+        let access = match fs.is_read_only() {
+            true => Access::Read,
+            false => Access::ReadWrite,
+        };
+        let root = fs.root().reopen(access);
+        let mut object = root.map_err(|e| (e, "cannot open the root directory"))?;
+        let Source::Named { below, .. } = &self.source else {
+            return Ok(object);
+        };
+        const WHY: &str = "cannot open the directory of the container that is to be mounted";
+        for name in below.as_bytes().split(|&b| b == b'/') {
+            let name = CString::new(name).map_err(|_| (Errno::EINVAL, WHY))?;
+            if name.is_empty() {
+                continue;
+            }
+            (object, _) = fs.open(&object, &name, access).map_err(|e| (e, WHY))?;
+        }
+        match object.kind() {
+            Kind::Directory => Ok(object),
+            _ => Err((Errno::ENOTDIR, WHY)),
+        }
     }
 
     /// The handles of the image before this one, of a keeper or of dfuse, the first that live; it
@@ -351,7 +443,7 @@ impl Mount {
                 libc::W_OK
             )
         };
-        if !self.served_by_dfuse && writable.is_ok() {
+        if !self.served_by_dfuse && self.source != Source::EntryPoint && writable.is_ok() {
             log::warn!(
                 "{}: a writable directory lies under the mount point; programs without the library \
                  write into it (better a mount point that does not exist)",

@@ -1,7 +1,7 @@
 //! What Linux keeps in `task_struct` and `files_struct`, for the part of the tree that is ours.
 use crate::credentials::Credentials;
 use crate::cwd::Cwd;
-use crate::dcache::{Dcache, DEFAULT_TTL_MS};
+use crate::dcache::{Dcache, Limits};
 use crate::fd::{Numbering, Table};
 use crate::lock::Locks;
 use crate::mapping::Mappings;
@@ -9,7 +9,6 @@ use crate::mount::MountTable;
 use crate::node::NodeIndex;
 use crate::Errno;
 use once_cell::sync::OnceCell;
-use std::time::Duration;
 
 /// The state of this process; made once by the entry layer when at least one mount is known.
 pub struct Process {
@@ -34,18 +33,13 @@ pub struct Process {
 static PROCESS: OnceCell<Process> = OnceCell::new();
 
 impl Process {
-    /// The state of a process that has used nothing yet. `dcache` is the life of a cached
-    /// directory, zero for no cache. `ENOMEM`.
-    pub fn new(
-        mounts: MountTable,
-        numbering: Numbering,
-        dcache: Option<Duration>,
-    ) -> Result<Process, Errno> {
+    /// The state of a process that has used nothing yet. `ENOMEM`.
+    pub fn new(mounts: MountTable, numbering: Numbering, dcache: Limits) -> Result<Process, Errno> {
         Ok(Process {
             mounts,
             fds: Table::new(numbering)?,
             cwd: Cwd::new(),
-            dcache: Dcache::new(dcache.map_or(DEFAULT_TTL_MS, |life| life.as_millis() as u64)),
+            dcache: Dcache::new(dcache),
             nodes: NodeIndex::default(),
             credentials: Credentials::new(),
             locks: Locks::default(),

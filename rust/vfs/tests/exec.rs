@@ -27,17 +27,18 @@ fn process() -> &'static Process {
             static API: OnceLock<daos_sys::Api> = OnceLock::new();
             Ok(API.get_or_init(pil4dfs_embedded::api))
         });
-        let mount = ExplicitMount {
-            point: c"/dfs".into(),
-            pool: c"pool".into(),
-            container: c"cont".into(),
-        };
+        let mount = ExplicitMount::named(c"/dfs", c"pool", c"cont");
         let table = MountTable::from_config(&MountConfig {
             explicit: vec![mount],
-            mountinfo: b"",
+            ..MountConfig::default()
         });
         inherit::start();
-        let process = Process::new(table, vfs::fd::Numbering::Kernel, None).expect("memory");
+        let process = Process::new(
+            table,
+            vfs::fd::Numbering::Kernel,
+            vfs::dcache::Limits::default(),
+        )
+        .expect("memory");
         Process::set(process)
     })
 }

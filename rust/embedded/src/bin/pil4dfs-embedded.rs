@@ -69,6 +69,17 @@ enum ContCommand {
         /// Default chunk size of files, bytes
         #[arg(long, default_value_t = 0)]
         chunk_size: u64,
+        /// A directory that becomes the container's entry point (attribute user.daos); made here,
+        /// and must not exist
+        #[arg(long)]
+        path: Option<String>,
+    },
+    /// Make an entry point of a container that exists
+    Link {
+        pool: String,
+        label: String,
+        /// The directory; made here, and must not exist
+        path: String,
     },
     /// List a pool's containers
     List { pool: String },
@@ -149,6 +160,7 @@ fn cont(root: &str, command: &ContCommand) -> Result<(), String> {
             label,
             balanced,
             chunk_size,
+            path,
         } => {
             let pool = find_pool(&store, pool)?;
             let new = NewContainer {
@@ -159,7 +171,22 @@ fn cont(root: &str, command: &ContCommand) -> Result<(), String> {
             };
             let made = store.create_container(pool.id, label, new);
             let made = made.map_err(|error| explained(error, &named(label)))?;
+            if let Some(path) = path {
+                let linked = link(path, &pool.uuid, &made.uuid);
+                if linked.is_err() {
+                    let _ = store.destroy_container(pool.id, label);
+                }
+                linked?;
+            }
             println!("{} {}", made.label, uuid_text(&made.uuid));
+        }
+        ContCommand::Link { pool, label, path } => {
+            let pool = find_pool(&store, pool)?;
+            let all = store.containers(pool.id);
+            let all = all.map_err(|error| explained(error, &pool.label))?;
+            let cont = all.into_iter().find(|c| c.label == *label);
+            let cont = cont.ok_or(format!("{} does not exist", named(label)))?;
+            link(path, &pool.uuid, &cont.uuid)?;
         }
         ContCommand::List { pool } => {
             let pool = find_pool(&store, pool)?;
@@ -191,6 +218,30 @@ fn cont(root: &str, command: &ContCommand) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Makes a directory that is the entry point of a container, as `daos cont create --path` does.
+fn link(path: &str, pool: &[u8; 16], cont: &[u8; 16]) -> Result<(), String> {
+    let failed = |error: std::io::Error| format!("{path}: {error}");
+    std::fs::create_dir(path).map_err(failed)?;
+    let value = format!("DAOS.POSIX://{}/{}\0", uuid_text(pool), uuid_text(cont));
+    let name = std::ffi::CString::new(path).map_err(|_| format!("{path}: no path"))?;
+    // SAFETY: strings, and a value of its own length.
+    let rc = unsafe {
+        libc::setxattr(
+            name.as_ptr(),
+            c"user.daos".as_ptr(),
+            value.as_ptr().cast(),
+            value.len(),
+            libc::XATTR_CREATE,
+        )
+    };
+    if rc == 0 {
+        return Ok(());
+    }
+    let error = std::io::Error::last_os_error();
+    let _ = std::fs::remove_dir(path);
+    Err(failed(error))
 }
 
 fn counters(root: &str, reset: bool) -> Result<(), String> {

@@ -17,23 +17,21 @@ static CHANGING: Guarded<()> = Guarded::new(());
 /// How long an unmount waits for calls of other threads, in steps of a millisecond.
 const PATIENCE: u32 = 1_000;
 
-/// Connects to a container and lets it begin at a path, which need not exist; `read_only`: nothing
-/// may be changed through it. Blocks for the connect. `EINVAL` for a path that is relative, "/" or has
+/// Connects to a container and lets it begin at a path, which need not exist. Blocks for the connect. `EINVAL` for a path that is relative, "/" or has
 /// "..", `EBUSY` where a mount of ours is already, `ENOENT`, `EACCES`, ... as the connect fails (a line
 /// of the log says more).
-pub fn mount(p: &'static Process, wanted: &ExplicitMount, read_only: bool) -> Result<(), Errno> {
+pub fn mount(p: &'static Process, wanted: &ExplicitMount) -> Result<(), Errno> {
     inherit::only_in_own_memory("a mount by call")?;
     let point = clean(wanted.point.as_bytes()).ok_or(Errno::EINVAL)?;
     let _alone = CHANGING.lock();
     if p.mounts.at(point.as_bytes()).is_some() {
         return Err(Errno::EBUSY);
     }
-    let names = Some((wanted.pool.clone(), wanted.container.clone()));
     // Lives on where the connect fails, too: a mount is never freed.
     let mount: &'static Mount = Box::leak(Box::new(Mount {
-        read_only,
         by_call: true,
-        ..Mount::new(point, p.mounts.next_dev(), false, names)
+        dev: p.mounts.next_dev(),
+        ..Mount::explicit(point, wanted)
     }));
     mount.bring_up()?;
     p.mounts.add(vec![mount]);
@@ -59,9 +57,11 @@ pub fn unmount(p: &'static Process, path: &[u8]) -> Result<(), Errno> {
         return Err(Errno::EBUSY);
     }
     mount.gone.store(true, Ordering::SeqCst);
+    p.mounts.add(Vec::new());
     p.dcache.clear();
     if in_use(p, mount) || !wait_until(|| is_quiet(p, mount)) {
         mount.gone.store(false, Ordering::SeqCst);
+        p.mounts.add(Vec::new());
         return Err(Errno::EBUSY);
     }
     mount.given_up.store(true, Ordering::Relaxed);

@@ -1,12 +1,14 @@
 //! The table of mounts (Linux: the mount tree): made at start from the environment's mounts and the kernel's
 //! table, brought up to date by calls below a mount, and asked by every path that may be ours.
+use super::index::Index;
 use super::kernel_names::real_path;
 use super::{system, Mount, MountConfig};
 use crate::dcache::now_ms;
 use crate::discover::{self, Seen, Watch};
-use crate::filter::{pil_filter, Prefix};
+use crate::filter::{self, Prefix};
 use crate::gate::Guarded;
 use crate::inherit;
+use std::collections::{HashMap, HashSet};
 use std::ffi::CString;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
@@ -16,7 +18,7 @@ const LOOK_MS: u64 = 1_000;
 /// The mounts of the process. The list is replaced as a whole and only grows: a mount that is gone
 /// stays in it, marked.
 pub struct MountTable {
-    list: AtomicPtr<Vec<&'static Mount>>,
+    list: AtomicPtr<List>,
     /// `None`: the kernel's table was none of our business at the start, and stays so.
     watch: Option<Guarded<Watch>>,
     looked: AtomicU64,
@@ -24,28 +26,52 @@ pub struct MountTable {
     adding: Guarded<()>,
 }
 
+/// One state of the table.
+#[derive(Default)]
+struct List {
+    /// Every mount there ever was.
+    all: Vec<&'static Mount>,
+    /// Those that are there.
+    index: Index,
+}
+
 impl MountTable {
-    /// Makes the table and publishes its prefixes to the entry layer's filter.
+    /// Makes the table and publishes its prefixes to the entry layer's filter. Of explicit mounts
+    /// at one point the last counts.
     pub fn from_config(config: &MountConfig<'_>) -> MountTable {
         system(); // before the program changes its environment
         let mut mounts: Vec<Mount> = Vec::new();
+        let mut at: HashMap<CString, usize> = HashMap::new();
         for m in &config.explicit {
-            if let Some(point) = clean(m.point.as_bytes()) {
-                let names = Some((m.pool.clone(), m.container.clone()));
-                mounts.retain(|have| have.point != point);
-                mounts.push(Mount::new(point, 0, false, names));
+            let Some(point) = clean(m.point.as_bytes()) else {
+                continue;
+            };
+            let mount = Mount::explicit(point.clone(), m);
+            match at.get(&point) {
+                Some(&i) => mounts[i] = mount,
+                None => {
+                    at.insert(point, mounts.len());
+                    mounts.push(mount);
+                }
             }
         }
         for seen in discover::seen(config.mountinfo) {
             let Some(point) = clean(&seen.point) else {
                 continue;
             };
-            match mounts.iter_mut().find(|m| m.point == point) {
-                Some(m) if seen.kernel => m.kernel |= m.names.is_none(),
+            match at.get(&point).map(|&i| &mut mounts[i]) {
+                Some(m) if config.left_to_dfuse => m.kernel = true,
+                Some(m) if seen.kernel => m.kernel |= !m.is_explicit(),
                 Some(m) => {
-                    (m.dev, m.served_by_dfuse, m.read_only) = (seen.dev, true, seen.read_only);
+                    (m.dev, m.served_by_dfuse) = (seen.dev, true);
+                    m.read_only |= seen.read_only;
                 }
-                None => mounts.push(Mount::seen(&seen, point)),
+                None => {
+                    at.insert(point.clone(), mounts.len());
+                    let mut mount = Mount::seen(&seen, point);
+                    mount.kernel |= config.left_to_dfuse;
+                    mounts.push(mount);
+                }
             }
         }
         for (i, m) in mounts.iter_mut().enumerate() {
@@ -55,7 +81,7 @@ impl MountTable {
         }
         let table = MountTable {
             list: AtomicPtr::new(Box::into_raw(Box::default())),
-            watch: (!config.mountinfo.is_empty()).then(Guarded::default),
+            watch: (!config.mountinfo.is_empty() && !config.left_to_dfuse).then(Guarded::default),
             looked: AtomicU64::new(now_ms()),
             adding: Guarded::default(),
         };
@@ -63,22 +89,22 @@ impl MountTable {
         table
     }
 
-    fn list(&self) -> &'static [&'static Mount] {
+    fn list(&self) -> &'static List {
         // SAFETY: a leaked box, never changed once it is here.
         unsafe { &*self.list.load(Ordering::Acquire) }
     }
 
-    /// Puts a longer list in the list's place.
+    /// Puts a longer list in the list's place, or the same list where mounts are gone.
     pub(super) fn add(&self, new: Vec<&'static Mount>) {
         let _alone = self.adding.lock();
-        let list: Vec<&'static Mount> = self.iter().chain(new).collect();
-        for m in &list {
-            let inner = |p: &&Mount| !p.is_gone() && below(p.point.as_bytes(), m.point.as_bytes());
-            m.covered.store(list.iter().any(inner), Ordering::Relaxed);
+        let all: Vec<&'static Mount> = self.iter().chain(new).collect();
+        let index = Index::new(&all);
+        for (mount, covered) in index.covered() {
+            mount.covered.store(covered, Ordering::Relaxed);
         }
-        let list = Box::leak(Box::new(list));
+        publish(&index);
+        let list = Box::leak(Box::new(List { all, index }));
         self.list.store(list, Ordering::Release);
-        publish(list);
     }
 
     /// Looks whether dfuse mounts came or went, at most once in [`LOOK_MS`]: for calls that are
@@ -115,32 +141,46 @@ impl MountTable {
 
     /// Marks what is not there any more and adds what is new.
     fn update(&self, seen: &[Seen]) {
-        let is = |m: &Mount, s: &Seen| {
-            m.dev == s.dev && m.kernel == s.kernel && m.point.as_bytes() == s.point
-        };
-        for m in self.iter().filter(|m| m.names.is_none() && !m.is_gone()) {
-            if !seen.iter().any(|s| is(m, s)) {
+        type Key<'a> = (u64, bool, &'a [u8]);
+        let of_mount = |m: &'static Mount| -> Key<'_> { (m.dev, m.kernel, m.point.as_bytes()) };
+        let shown: HashSet<Key<'_>> = seen
+            .iter()
+            .map(|s| (s.dev, s.kernel, s.point.as_slice()))
+            .collect();
+        let mut known = HashSet::new();
+        let mut explicit = HashSet::new();
+        for m in self.iter().filter(|m| !m.is_gone()) {
+            if m.is_explicit() {
+                explicit.insert(m.point.as_bytes());
+            } else if !shown.contains(&of_mount(m)) {
                 m.gone.store(true, Ordering::Relaxed);
                 m.given_up.store(true, Ordering::Relaxed);
             }
+            if !m.is_gone() {
+                known.insert(of_mount(m));
+            }
         }
-        let known = |s: &Seen| {
-            let named = |m: &Mount| m.names.is_some() && m.point.as_bytes() == s.point;
-            self.iter().any(|m| !m.is_gone() && (is(m, s) || named(m)))
-        };
-        let new = seen.iter().filter(|s| !known(s));
+        let new = seen.iter().filter(|s| {
+            let point = s.point.as_slice();
+            !known.contains(&(s.dev, s.kernel, point)) && !explicit.contains(point)
+        });
         let new = new.filter_map(|s| Some(Mount::seen(s, clean(&s.point)?)));
         self.add(Vec::leak(new.collect()).iter().collect());
     }
 
     /// All mounts.
     pub fn iter(&self) -> impl Iterator<Item = &'static Mount> {
-        self.list().iter().copied()
+        self.list().all.iter().copied()
+    }
+
+    /// True if any mount is ours.
+    pub fn serves(&self) -> bool {
+        self.iter().any(Mount::serves)
     }
 
     /// True without any mount.
     pub fn is_empty(&self) -> bool {
-        self.list().is_empty()
+        self.list().all.is_empty()
     }
 
     /// Paths do not mean what they meant (chroot(2), setns(2)): nothing new is ours. What is open
@@ -154,42 +194,33 @@ impl MountTable {
         }
     }
 
-    /// The mount with this device number.
-    pub fn by_dev(&self, dev: u64) -> Option<&'static Mount> {
-        self.iter().find(|m| m.dev == dev && !m.kernel)
+    /// The mount around a mount point; itself if none is.
+    pub(crate) fn around(&self, mount: &'static Mount) -> &'static Mount {
+        let point = mount.point.as_bytes();
+        let above = point.iter().rposition(|&b| b == b'/').unwrap_or(0);
+        self.locate(&point[..above])
+            .map_or(mount, |(outer, _)| outer)
     }
 
     /// A device number that no mount by name has yet.
     pub(super) fn next_dev(&self) -> u64 {
-        device(self.list().len())
+        device(self.list().all.len())
     }
 
     /// The mount whose point is exactly this path.
     pub fn at(&self, point: &[u8]) -> Option<&'static Mount> {
-        self.iter()
-            .find(|m| m.point.as_bytes() == point && m.serves())
+        self.list().index.at(point).filter(|m| m.serves())
     }
 
     /// True if the kernel's part of the tree begins at exactly this path, in the middle of ours.
     pub(crate) fn is_kernels(&self, point: &[u8]) -> bool {
-        let mut here = self
-            .iter()
-            .filter(|m| m.point.as_bytes() == point && !m.is_gone());
-        here.next().is_some_and(|first| !first.serves()) && self.at(point).is_none()
+        self.list().index.at(point).is_some_and(|m| !m.serves())
     }
 
     /// The mount an absolute path leads into by its text, and where the rest of the path begins.
     /// `..` before the mount point is verified with the kernel.
     pub fn locate(&self, path: &[u8]) -> Option<(&'static Mount, usize)> {
-        let mut best: Option<(&'static Mount, usize)> = None;
-        for m in self.iter().filter(|m| !m.is_gone()) {
-            if let Some(rest) = strip(path, m.point.as_bytes()) {
-                if best.is_none_or(|(b, _)| m.point.as_bytes().len() > b.point.as_bytes().len()) {
-                    best = Some((m, rest));
-                }
-            }
-        }
-        match best {
+        match self.list().index.around(path) {
             Some((mount, rest)) => mount.serves().then_some((mount, rest)),
             None => self.locate_around(path),
         }
@@ -247,8 +278,7 @@ impl MountTable {
     /// True if a mount lies below the directory `path` (absolute, clean): a relative path from
     /// there may lead into it.
     pub fn below(&self, path: &[u8]) -> bool {
-        self.iter()
-            .any(|m| m.serves() && below(m.point.as_bytes(), path))
+        self.list().index.inside(path).any(Mount::serves)
     }
 }
 
@@ -281,41 +311,6 @@ pub(super) fn below(path: &[u8], dir: &[u8]) -> bool {
         .is_some_and(|rest| rest.first() == Some(&b'/'))
 }
 
-/// Where the rest of `path` begins after `point`; `None` if it does not start with it, or has ".." in front.
-fn strip(path: &[u8], point: &[u8]) -> Option<usize> {
-    let (mut i, mut j) = (0, 0);
-    // the common case: the very bytes
-    if path.starts_with(point) && matches!(path.get(point.len()), None | Some(b'/')) {
-        return Some(point.len());
-    }
-    while j < point.len() {
-        if path.get(i) != Some(&b'/') {
-            return None;
-        }
-        loop {
-            while path.get(i) == Some(&b'/') {
-                i += 1;
-            }
-            if path.get(i) == Some(&b'.') && matches!(path.get(i + 1), None | Some(b'/')) {
-                i += 1;
-            } else {
-                break;
-            }
-        }
-        j += 1;
-        while j < point.len() && point[j] != b'/' {
-            if path.get(i) != Some(&point[j]) {
-                return None;
-            }
-            (i, j) = (i + 1, j + 1);
-        }
-        if !matches!(path.get(i), None | Some(b'/')) {
-            return None;
-        }
-    }
-    Some(i)
-}
-
 /// An absolute path without doubled, single-dot or trailing parts; `None` for "/" and what has
 /// "..": no mount can be there.
 pub(super) fn clean(path: &[u8]) -> Option<CString> {
@@ -337,21 +332,13 @@ pub(super) fn clean(path: &[u8]) -> Option<CString> {
 }
 
 /// Tells the filter; prefixes live for ever.
-fn publish(mounts: &[&'static Mount]) {
-    // In the list's order, so that a reader with an older length sees a beginning of it.
-    let prefixes: Vec<Prefix> = mounts
-        .iter()
-        .filter(|m| !m.kernel)
-        .map(|m| Prefix {
-            path: m.point.as_ptr().cast(),
-            len: m.point.as_bytes().len() as u32,
-        })
-        .collect();
-    let len = prefixes.len() as u32;
-    pil_filter
-        .mounts
-        .store(Vec::leak(prefixes).as_mut_ptr(), Ordering::Release);
-    pil_filter.nmounts.store(len, Ordering::Release);
+fn publish(index: &Index) {
+    let prefix = |m: &'static Mount| Prefix {
+        path: m.point.as_ptr().cast(),
+        len: m.point.as_bytes().len() as u32,
+    };
+    let points: Vec<Prefix> = index.outermost().map(prefix).collect();
+    filter::publish(&points);
 }
 
 #[cfg(test)]
@@ -363,15 +350,11 @@ mod tests {
     fn table(points: &[&CStr]) -> MountTable {
         let explicit = points
             .iter()
-            .map(|p| ExplicitMount {
-                point: (*p).into(),
-                pool: c"p".into(),
-                container: c"c".into(),
-            })
+            .map(|p| ExplicitMount::named(p, c"p", c"c"))
             .collect();
         MountTable::from_config(&MountConfig {
             explicit,
-            mountinfo: b"",
+            ..MountConfig::default()
         })
     }
 
@@ -418,14 +401,88 @@ mod tests {
     }
 
     #[test]
+    fn of_a_thousand_mounts_the_innermost_is_found() {
+        // Nested at random, compared with a look at each.
+        let mut state = 1u64;
+        let mut random = |n: usize| {
+            state = state
+                .wrapping_mul(6364136223846793005)
+                .wrapping_add(1442695040888963407);
+            (state >> 33) as usize % n
+        };
+        let names = ["a", "ab", "b", "a!", "c d", "\u{e4}"];
+        let mut path = |depth: usize| -> String {
+            let depth = 1 + random(depth);
+            (0..depth)
+                .map(|_| format!("/{}", names[random(names.len())]))
+                .collect()
+        };
+        let points: Vec<CString> = (0..1000).map(|_| CString::new(path(6)).unwrap()).collect();
+        let points: Vec<&CStr> = points.iter().map(CString::as_c_str).collect();
+        let t = table(&points);
+        for _ in 0..20_000 {
+            let asked = path(8);
+            let inside = |m: &&'static Mount| {
+                let point = m.point.as_bytes();
+                point == asked.as_bytes() || below(asked.as_bytes(), point)
+            };
+            let best = t
+                .iter()
+                .filter(inside)
+                .max_by_key(|m| m.point.as_bytes().len());
+            let found = t.locate(asked.as_bytes());
+            assert_eq!(
+                found.map(|(m, _)| &m.point),
+                best.map(|m| &m.point),
+                "{asked}"
+            );
+            if let Some((m, rest)) = found {
+                assert_eq!(rest, m.point.as_bytes().len());
+            }
+            assert_eq!(
+                t.below(asked.as_bytes()),
+                t.iter()
+                    .any(|m| below(m.point.as_bytes(), asked.as_bytes())),
+                "{asked}"
+            );
+            let exact = t.iter().any(|m| m.point.as_bytes() == asked.as_bytes());
+            assert_eq!(t.at(asked.as_bytes()).is_some(), exact, "{asked}");
+        }
+        let covered = t.iter().filter(|m| m.is_covered()).count();
+        let wanted = t.iter().filter(|m| {
+            t.iter()
+                .any(|n| below(n.point.as_bytes(), m.point.as_bytes()))
+        });
+        assert_eq!(covered, wanted.count());
+    }
+
+    #[test]
+    fn what_dfuse_serves_can_be_left_to_it() {
+        let text = b"40 1 0:55 / /one rw - fuse.daos dfuse rw\n41 1 0:56 / /dfs/in rw - fuse.daos dfuse rw\n";
+        let made = |points: &[&CStr]| {
+            let explicit = points.iter().map(|p| ExplicitMount::named(p, c"p", c"c"));
+            MountTable::from_config(&MountConfig {
+                explicit: explicit.collect(),
+                mountinfo: text,
+                left_to_dfuse: true,
+            })
+        };
+        assert!(!made(&[]).serves() && !made(&[c"/one"]).serves());
+        let t = made(&[c"/one", c"/dfs"]);
+        assert!(t.serves() && t.locate(b"/one/x").is_none() && t.locate(b"/dfs/in/x").is_none());
+        assert_eq!(located(&t, "/dfs/x"), Some(("/dfs".into(), "/x".into())));
+        assert!(t.is_kernels(b"/dfs/in") && t.at(b"/dfs").unwrap().is_covered());
+    }
+
+    #[test]
     fn dfuse_mounts_come_and_go() {
         let line = |id: u32, parent: u32, dev: u32, point: &str, kind: &str| {
             format!("{id} {parent} 0:{dev} / {point} rw - {kind} x rw\n")
         };
         let text = [line(40, 1, 55, "/one", "fuse.daos")].concat();
         let t = MountTable::from_config(&MountConfig {
-            explicit: vec![],
             mountinfo: text.as_bytes(),
+            ..MountConfig::default()
         });
         let hit = |p: &str, r: &str| Some((p.to_string(), r.to_string()));
         let m = t.at(b"/one").unwrap();

@@ -167,9 +167,15 @@ pub fn linkat(p: &'static Process, a: [i64; 6]) -> Op<i64> {
         (Ok(old), Side::Ours(new)) => (old, new),
     };
     resolve::attr_of(&old)?;
+    let mount = match &old {
+        Located::Entry(entry) => entry.found.parent.mount,
+        Located::Node(node) => node.mount,
+        Located::Missing(_) | Located::Outside(_) => return fail(Errno::ENOENT),
+    };
     match found {
         Target::Name(found) => make_file(p, &found, |_, _, _| match entry(&found) {
             Ok(_) => Err(Errno::EEXIST),
+            Err(_) if !std::ptr::eq(mount, found.parent.mount) => Err(Errno::EXDEV),
             Err(_) => Err(Errno::EPERM),
         })?,
         _ => return fail(Errno::EEXIST),
@@ -323,7 +329,7 @@ pub fn renameat2(p: &'static Process, a: [i64; 6]) -> Op<i64> {
         (Side::Ours(old), Side::Ours(new)) => (old, new),
         _ => return fail(Errno::EXDEV),
     };
-    if !std::ptr::eq(mount_of(&old), mount_of(&new)) {
+    if !std::ptr::eq(mount_of(p, &old), mount_of(p, &new)) {
         return fail(Errno::EXDEV);
     }
     let (old, new) = match (old, new) {
@@ -352,9 +358,11 @@ pub fn renameat2(p: &'static Process, a: [i64; 6]) -> Op<i64> {
     Ok(0)
 }
 
-fn mount_of(target: &Target) -> *const crate::mount::Mount {
+/// The mount of the directory a name is in: for a mount point that of the mount around it.
+fn mount_of(p: &Process, target: &Target) -> *const crate::mount::Mount {
     match target {
         Target::Name(found) => found.parent.mount,
+        Target::Node(node, Last::Root) => p.mounts.around(node.mount),
         Target::Node(node, _) => node.mount,
         Target::Outside(_) => std::ptr::null(),
     }

@@ -34,17 +34,16 @@ pub fn process_numbered(
         // First: the node tells containers apart by the store's name, and tests run beside each other.
         pil4dfs_embedded::test_store();
         vfs::mount::set_loader(load);
-        let explicit = mounts.iter().map(|(point, container)| ExplicitMount {
-            point: (*point).into(),
-            pool: c"pool".into(),
-            container: (*container).into(),
-        });
+        let explicit = mounts
+            .iter()
+            .map(|(point, container)| ExplicitMount::named(point, c"pool", container));
         let config = MountConfig {
             explicit: explicit.collect(),
-            mountinfo: b"",
+            ..MountConfig::default()
         };
         let table = MountTable::from_config(&config);
-        let process = Process::new(table, numbering, None).expect("memory");
+        let process =
+            Process::new(table, numbering, vfs::dcache::Limits::default()).expect("memory");
         Process::set(process)
     })
 }
