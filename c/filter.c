@@ -73,22 +73,24 @@ static enum shape path_shape(const char *path)
 
 /*
  * Where a path stands to a mount point: 0 at or below it, negative before it, positive behind it,
- * in the order of paths component by component (the end of a path, '/', any other byte).
+ * in the order of paths component by component (the end of a path, '/', any other byte). The first
+ * *same bytes are known to be the same; afterwards so many are.
  */
-static int order(const char *path, const struct pil_prefix *mount)
+static int order(const char *path, const struct pil_prefix *mount, uint32_t *same)
 {
-	uint32_t i;
+	uint32_t i = *same;
+	unsigned char a, b;
 
-	for (i = 0; i < mount->len; i++) {
-		unsigned char a = (unsigned char)path[i], b = (unsigned char)mount->path[i];
-
-		if (a == b)
-			continue;
-		if (a == '\0' || a == '/')
-			return -1;
-		return b == '/' || a > b ? 1 : -1;
-	}
-	return path[i] == '/' || path[i] == '\0' ? 0 : 1;
+	while (i < mount->len && path[i] == mount->path[i])
+		i++;
+	*same = i;
+	a = (unsigned char)path[i];
+	if (i == mount->len)
+		return a == '/' || a == '\0' ? 0 : 1;
+	b = (unsigned char)mount->path[i];
+	if (a == '\0' || a == '/')
+		return -1;
+	return b == '/' || a > b ? 1 : -1;
 }
 
 /* Of mount points none of which lies below another only one can be in front of a path. */
@@ -96,17 +98,21 @@ static bool below_a_mount(const char *path)
 {
 	const struct pil_prefixes *mounts = __atomic_load_n(&pil_filter.mounts, __ATOMIC_ACQUIRE);
 	uint32_t low = 0, high = mounts ? mounts->count : 0;
+	uint32_t below = 0, above = 0; /* bytes in common with the mount points around */
 
 	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-		int where = order(path, &mounts->at[middle]);
+		uint32_t middle = low + (high - low) / 2, same = below < above ? below : above;
+		int where = order(path, &mounts->at[middle], &same);
 
 		if (where == 0)
 			return true;
-		if (where < 0)
+		if (where < 0) {
 			high = middle;
-		else
+			above = same;
+		} else {
 			low = middle + 1;
+			below = same;
+		}
 	}
 	return false;
 }

@@ -65,7 +65,7 @@ impl Said {
         let new = match key {
             "point" => {
                 let text = string(key, value)?;
-                let point = point_of(&text).ok_or(format!("point {text:?} {WRONG_POINT}"))?;
+                let point = point_of(&text).ok_or_else(|| format!("point {text:?} {WRONG_POINT}"))?;
                 self.point.replace(point).is_none()
             }
             "pool" => self.pool.replace(label(key, value)?).is_none(),
@@ -82,7 +82,8 @@ impl Said {
                 ))
             }
         };
-        new.then_some(()).ok_or(format!("{key} is there twice"))
+        new.then_some(())
+            .ok_or_else(|| format!("{key} is there twice"))
     }
 
     fn mount(self) -> Result<Mount, Wrong> {

@@ -104,8 +104,10 @@ fn value(text: &str) -> Result<(Value, &str), String> {
 
 /// A string up to its closing quote.
 fn basic(text: &str) -> Result<(String, &str), String> {
-    let mut value = String::new();
-    let mut chars = text.char_indices();
+    // as it mostly is
+    let plain = text.find(['"', '\\']).unwrap_or(text.len());
+    let mut value = String::from(&text[..plain]);
+    let mut chars = text[plain..].char_indices().map(|(i, c)| (plain + i, c));
     while let Some((at, c)) = chars.next() {
         match c {
             '"' => return Ok((value, &text[at + 1..])),
@@ -152,8 +154,10 @@ fn scalar(text: &str, at: usize, digits: usize) -> Result<char, String> {
 mod tests {
     use super::*;
 
+    type Tables = Vec<(String, Vec<(String, Value)>)>;
+
     /// The same by the whole parser.
-    fn by_toml(text: &str) -> Option<Vec<(String, Vec<(String, Value)>)>> {
+    fn by_toml(text: &str) -> Option<Tables> {
         let table: ::toml::Table = text.parse().ok()?;
         let mut all = Vec::new();
         for (name, tables) in table {
@@ -174,8 +178,8 @@ mod tests {
         Some(all)
     }
 
-    fn ours(text: &str) -> Option<Vec<(String, Vec<(String, Value)>)>> {
-        let mut all: Vec<(String, Vec<(String, Value)>)> = Vec::new();
+    fn ours(text: &str) -> Option<Tables> {
+        let mut all = Tables::new();
         for (_, item) in items(text.as_bytes()).ok()? {
             match item {
                 Item::Table(name) => all.push((name.into(), Vec::new())),

@@ -108,20 +108,54 @@ impl Index {
 
 /// The order of two clean absolute paths.
 fn order(a: &[u8], b: &[u8]) -> Ordering {
-    let rank = |byte: &u8| match byte {
-        b'/' => 0,
-        byte => 1 + u16::from(*byte),
+    let rank = |path: &[u8], at: usize| match path.get(at) {
+        None => 0,
+        Some(b'/') => 1,
+        Some(byte) => 2 + u16::from(*byte),
     };
-    a.iter().map(rank).cmp(b.iter().map(rank))
+    let at = common(a, b);
+    rank(a, at).cmp(&rank(b, at))
+}
+
+/// How many bytes two paths have in common.
+#[inline]
+fn common(a: &[u8], b: &[u8]) -> usize {
+    let mut at = 0;
+    for (x, y) in a.chunks_exact(8).zip(b.chunks_exact(8)) {
+        let word = |bytes: &[u8]| bytes.try_into().map_or(0, u64::from_le_bytes);
+        match word(x) ^ word(y) {
+            0 => at += 8,
+            other => return at + other.trailing_zeros() as usize / 8,
+        }
+    }
+    let rest = a[at..].iter().zip(&b[at..]);
+    at + rest.take_while(|(x, y)| x == y).count()
 }
 
 /// Where a path - with "//" and "/./" perhaps, and ".." as a name like others - is.
 #[inline]
 fn place(path: &[u8], point: &[u8]) -> Place {
-    // the common case: the very bytes
-    if path.starts_with(point) && matches!(path.get(point.len()), None | Some(b'/')) {
-        return Place::Within(point.len());
+    let at = common(path, point);
+    let (Some(&wanted), Some(&there)) = (point.get(at), path.get(at)) else {
+        return match (point.get(at), path.get(at)) {
+            (None, None | Some(b'/')) => Place::Within(at),
+            (None, _) => Place::Behind,
+            (_, _) => Place::Before,
+        };
+    };
+    // up to here the path is as clean as the point; it goes on as ...
+    match &path[at.saturating_sub(2)..at] {
+        [.., b'/'] if matches!(there, b'/' | b'.') => place_by_component(path, point),
+        [b'/', b'.'] if there == b'/' => place_by_component(path, point),
+        _ if there == b'/' => Place::Before,
+        _ if wanted == b'/' || there > wanted => Place::Behind,
+        _ => Place::Before,
     }
+}
+
+/// [`place`] of a path that is not clean.
+#[cold]
+fn place_by_component(path: &[u8], point: &[u8]) -> Place {
     let mut at = 0;
     for (start, end) in components(point) {
         if path.get(at) != Some(&b'/') {
@@ -167,6 +201,46 @@ mod tests {
                 "{pair:?}"
             );
             assert!(!matches!(place(b, a), Place::Before), "{pair:?}");
+        }
+    }
+
+    #[test]
+    fn the_short_way_says_what_the_long_one_says() {
+        let mut state = 1u64;
+        let mut random = |n: usize| {
+            state = state
+                .wrapping_mul(6364136223846793005)
+                .wrapping_add(1442695040888963407);
+            (state >> 33) as usize % n
+        };
+        let shown = |p: Place| match p {
+            Place::Before => -1,
+            Place::Behind => -2,
+            Place::Within(rest) => rest as i64,
+        };
+        let names = ["a", "b", ".a", "ab", "..", "a.b"];
+        let between = ["/", "/", "/", "//", "/./", "/.//"];
+        for _ in 0..200_000 {
+            let point: String = (0..1 + random(4))
+                .map(|_| format!("/{}", names[random(4)]))
+                .collect();
+            let mut path = String::new();
+            for _ in 0..random(5) {
+                path += between[random(6)];
+                path += names[random(6)];
+            }
+            path += ["", "", "/", "/.", "x"][random(5)];
+            let (path, point) = (path.as_bytes(), point.as_bytes());
+            if path.first() != Some(&b'/') {
+                continue;
+            }
+            assert_eq!(
+                shown(place(path, point)),
+                shown(place_by_component(path, point)),
+                "{} {}",
+                String::from_utf8_lossy(path),
+                String::from_utf8_lossy(point)
+            );
         }
     }
 }
