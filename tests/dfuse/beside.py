@@ -67,6 +67,39 @@ def numbers_are_the_same(stage):
 
 
 @case
+def short_tools_and_lists(stage):
+    """Who is left to dfuse: short tools, by the lists, by D_IL_COMPATIBLE, also where variables name the mount."""
+    root = stage.serve().point
+    write(root + "/f", b"x")
+    env = stage.env(LD_PRELOAD=stage.path("libpil4dfs.so.0"), D_IL_REPORT="1")
+    same = {"D_IL_MOUNT_POINT": root, "D_IL_POOL": POOL, "D_IL_CONTAINER": CONT}
+    other = dict(same, D_IL_MOUNT_POINT="/dfs")
+    python = [PYTHON, "-c", f"open({root!r} + '/f').read()"]
+    name = os.path.basename(PYTHON)
+    for argv, more, served in (
+        (["cat", root + "/f"], {}, False),
+        (["cat", root + "/f"], {"D_IL_NO_BYPASS": "1"}, True),
+        (["cat", root + "/f"], same, False),
+        (["cat", "/dfs/f"], other, True),
+        (["cat", root + "/f"], {"D_IL_INTERCEPT_LIST": "x:cat"}, True),
+        (python, {}, True),
+        (python, {"D_IL_BYPASS_LIST": f"x:{name}"}, False),
+        (python, {"D_IL_INTERCEPT_LIST": "x:cat"}, False),
+        (python, {"D_IL_INTERCEPT_LIST": f"cat:{name}"}, True),
+        (python, {"D_IL_COMPATIBLE": "1"}, False),
+        (python, dict(same, D_IL_COMPATIBLE="1"), False),
+        ([PYTHON, "-c", "open('/dfs/f').read()"], dict(other, D_IL_COMPATIBLE="1", D_IL_INTERCEPT_LIST="x"), True),
+    ):
+        said = stage.run(argv, dict(env, **more)).stderr.decode()
+        opened = [line.split()[-1] for line in said.splitlines() if line.startswith("[open")]
+        equal(opened not in ([], ["0"]), served, f"{argv} with {more}: {said}")
+    # The descriptor is dfuse's own.
+    program = f"import os; fd = os.open({root!r} + '/f', 0); print(os.readlink(f'/proc/self/fd/{{fd}}'), os.read(fd, 9))"
+    done = stage.run([PYTHON, "-c", program], dict(env, D_IL_COMPATIBLE="1", D_IL_REPORT="0"))
+    equal(done.stdout.decode(), f"{root}/f b'x'\n", "what the number leads to")
+
+
+@case
 def what_the_library_writes_shows(stage):
     root = stage.serve().point
     write(root + "/f", b"old")
