@@ -93,8 +93,13 @@ def lint(_, packages):
     command("rpmlint", "--config", config, *packages, SPEC)
 
 
-def contents(_, packages):
-    """No path of the place of building in a file; debug information where distributions look for it."""
+def contents(root, packages):
+    """No path of the place of building in a file; debug information where distributions look for it; the
+    library runs with glibc 2.28."""
+    place = os.path.join(root.cache, "contents")
+    os.makedirs(place)
+    unpack("daos-pil4dfs", "*/libpil4dfs.so.0*", place)
+    command(os.path.join(base.ROOT, "build-aux", "oldest-glibc.sh"), "2.28", os.path.join(place, "libpil4dfs.so.0"))
     names = [os.path.basename(package) for package in packages]
     if not any("debuginfo" in name for name in names):
         raise Trouble(f"no debuginfo among {names}")
@@ -105,7 +110,11 @@ def contents(_, packages):
 
 
 def beside_daos(root, _):
-    """With daos-client: DAOS's own libraries satisfy us, no file is fought over."""
+    """With daos-client: DAOS's own libraries satisfy us, no file is fought over. An older release of ours goes."""
+    root.dnf("install", "daos-client-2.6.0", "daos-pil4dfs-0.0.1")
+    root.dnf("upgrade", "daos-pil4dfs")
+    if any("0.0.1" in name for name in root.files()):
+        raise Trouble("the older release's files are there")
     root.dnf("install", "daos-client-2.6.0", "daos-pil4dfs", "daos-pil4dfs-devel", "daos-pil4dfs-slurm")
     installed = root.rpm("-qa")
     if "embedded" in installed or "daos-client-2.6.0" not in installed:
@@ -133,6 +142,15 @@ def embedded(root, _):
                     "/bin/sh", "-c", "mkdir /dfs/d; echo below the mount > /dfs/d/f; cat /dfs/d/f; ls /dfs")
     if said != "below the mount\nd\n":
         raise Trouble(repr(said))
+
+
+def selected(root, _):
+    """Scripts that preload libpil4dfs.so get ours with our directory in LD_LIBRARY_PATH, and daos-client's without it."""
+    libdir = os.path.join(root.top, "usr/lib64")
+    for path, ours in ((f"{libdir}/daos-pil4dfs:{libdir}", True), (libdir, False)):
+        said = command("env", f"LD_LIBRARY_PATH={path}", "LD_PRELOAD=libpil4dfs.so", "cat", "/proc/self/maps")
+        if "libpil4dfs.so" not in said or ours != ("libpil4dfs.so.0" in said):
+            raise Trouble(f"{path}: {said}")
 
 
 def link(root, _):
@@ -168,7 +186,7 @@ def reproducible(root, packages):
         command("cmp", package, again[0])
 
 
-STEPS = [lint, contents, beside_daos, upgrade_around, embedded, link, removed]
+STEPS = [lint, contents, beside_daos, upgrade_around, selected, embedded, link, removed]
 
 
 def tests(context):

@@ -227,32 +227,7 @@ def wrong_option(jobs):
     return "" if done.status != 0 and "POOL:CONTAINER@/DIR" in text and "ran" not in text.split() else text
 
 
-def module(jobs):
-    """`module load` of the Lmod file preloads the library, `module unload` takes it away."""
-    lmod = "/usr/share/lmod/lmod/init/bash"
-    if not os.path.exists(lmod):
-        return None
-    files = os.path.join(jobs.place.cwd, "modules")
-    os.mkdir(files)
-    with open(os.path.join(base.ROOT, "packaging", "modulefiles", "daos-pil4dfs.lua.in")) as file:
-        text = file.read().replace("@VERSION@", "test").replace("@LIBDIR@", jobs.place.products.top)
-    with open(os.path.join(files, "daos-pil4dfs.lua"), "w") as file:
-        file.write(text)
-    script = f"""
-    . {lmod}
-    module use {files}
-    module load daos-pil4dfs; cat /dfs/greeting; echo "$LD_PRELOAD"
-    module unload daos-pil4dfs; echo "[$LD_PRELOAD]"; cat /dfs/greeting 2>/dev/null || echo gone
-    """
-    jobs.below("echo hello > /dfs/greeting")
-    env = jobs.place.preload_env(HOME=files)
-    library = env.pop("LD_PRELOAD")
-    done = base.run(["/bin/bash", "-c", script], jobs.place.identity, env, "/", 60)
-    shutil.rmtree(files)
-    return expect("module", done.out.decode(), f"hello\n{library}\n[]\ngone\n") and done.says()
-
-
-CASES = [by_plugin, by_prolog, batch, not_asked, beside_another, wrong_container, wrong_option, module]
+CASES = [by_plugin, by_prolog, batch, not_asked, beside_another, wrong_container, wrong_option]
 
 
 def tests(context):
