@@ -13,7 +13,8 @@
 
 /* What programs were compiled with stays where it is. */
 _Static_assert(offsetof(struct pil4dfs_stats, size) == 0, "the first member");
-_Static_assert(offsetof(struct pil4dfs_stats, mappings) == 112, "the last member of version 0.1");
+_Static_assert(offsetof(struct pil4dfs_stats, mappings) == 112,
+	       "the last member of version 0.1");
 
 #define POINT "/pil4dfs-api/mnt"
 
