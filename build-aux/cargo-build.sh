@@ -7,6 +7,8 @@
 set -eu
 cargo=$1 manifest=$2 target=$3 profile=$4 out=$5 dep=$6
 shift 6
+# Its true name: cargo builds anew what it built under another.
+target=$(readlink -m "$target")
 "$cargo" build --locked --manifest-path "$manifest" --target-dir "$target" --profile "$profile" \
 	-p pil4dfs-capi -p pil4dfs-cli -p pil4dfs-embedded -p pil4dfs-dfuse "$@"
 dir=$target/$profile
