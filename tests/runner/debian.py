@@ -22,7 +22,7 @@ def build():
         os.symlink(os.path.join(base.BUILD, "cargo"), cargo)
     for old in glob.glob(os.path.join(top, "*.deb")):
         os.unlink(old)
-    command(BUILD, top, timeout=1800)
+    command(BUILD, top, timeout=1800, SOURCE_DATE_EPOCH="1700000000")
     found = sorted(glob.glob(os.path.join(top, "*.deb")))
     if len(found) != 4:
         raise Trouble(f"{found}")
