@@ -31,12 +31,13 @@ static struct {
 	int (*ostat)(dfs_t *, dfs_obj_t *, struct stat *);
 	int (*read)(dfs_t *, dfs_obj_t *, d_sg_list_t *, uint64_t, uint64_t *, void *);
 	int (*write)(dfs_t *, dfs_obj_t *, d_sg_list_t *, uint64_t, void *);
+	int (*mkdir)(dfs_t *, dfs_obj_t *, const char *, mode_t, uint32_t);
 	int (*remove)(dfs_t *, dfs_obj_t *, const char *, bool, void *);
 	int (*readdir)(dfs_t *, dfs_obj_t *, void *, uint32_t *, struct dirent *);
 } bare;
 
 static dfs_t *dfs;
-static dfs_obj_t *dir, *file;
+static dfs_obj_t *dir, *file, *deep, *wide[WIDE];
 
 void bare_connect(const char *dirname)
 {
@@ -60,6 +61,7 @@ void bare_connect(const char *dirname)
 	bare.ostat = symbol(lib, "dfs_ostat");
 	bare.read = symbol(lib, "dfs_read");
 	bare.write = symbol(lib, "dfs_write");
+	bare.mkdir = symbol(lib, "dfs_mkdir");
 	bare.remove = symbol(lib, "dfs_remove");
 	bare.readdir = symbol(lib, "dfs_readdir");
 	if (bare.daos_init() || bare.pool_connect(getenv("D_IL_POOL"), NULL, 2, &pool, NULL, NULL) ||
@@ -68,6 +70,27 @@ void bare_connect(const char *dirname)
 	    bare.lookup_rel(dfs, NULL, dirname, O_RDWR, &dir, NULL, NULL) ||
 	    bare.lookup_rel(dfs, dir, "file", O_RDWR, &file, NULL, NULL))
 		die("cannot connect by hand");
+}
+
+void bare_trees(void)
+{
+	dfs_obj_t *above;
+	char name[16];
+	int i;
+
+	deep = dir;
+	for (i = 1; i < 6; i++) {
+		snprintf(name, sizeof(name), i == 1 ? "deep" : "%d", i);
+		if (bare.lookup_rel(dfs, deep, name, O_RDWR, &deep, NULL, NULL))
+			die(DEEP);
+	}
+	if (bare.lookup_rel(dfs, dir, "wide", O_RDWR, &above, NULL, NULL))
+		die("wide");
+	for (i = 0; i < WIDE; i++) {
+		snprintf(name, sizeof(name), "%d", i);
+		if (bare.lookup_rel(dfs, above, name, O_RDWR, &wide[i], NULL, NULL))
+			die(name);
+	}
 }
 
 static bool read_at(uint64_t offset)
@@ -125,15 +148,31 @@ bool bare_fstat(int i)
 	return bare.ostat(dfs, file, &st) == 0;
 }
 
-static bool look(const char *name, int flags)
+static bool look_in(dfs_obj_t *parent, const char *name, int flags)
 {
 	daos_obj_id_t id;
 	struct stat st;
 	dfs_obj_t *o;
 	mode_t mode;
 
-	return bare.lookup_rel(dfs, dir, name, flags | O_NOFOLLOW, &o, &mode, &st) == 0 && bare.obj2id(o, &id) == 0 &&
+	return bare.lookup_rel(dfs, parent, name, flags | O_NOFOLLOW, &o, &mode, &st) == 0 && bare.obj2id(o, &id) == 0 &&
 	       bare.release(o) == 0;
+}
+
+static bool look(const char *name, int flags)
+{
+	return look_in(dir, name, flags);
+}
+
+bool bare_deep(int i)
+{
+	(void)i;
+	return look_in(deep, "file", O_RDONLY);
+}
+
+bool bare_wide(int i)
+{
+	return look_in(wide[i % WIDE], "file", O_RDONLY);
 }
 
 bool bare_stat(int i)
@@ -154,22 +193,34 @@ bool bare_open(int i)
 	return look("file", O_RDWR);
 }
 
-static bool create(int i, bool content)
+static bool create_in(dfs_obj_t *parent, int i, bool content)
 {
 	dfs_obj_t *o;
 
-	return bare.open(dfs, dir, names[i], S_IFREG | 0644, O_CREAT | O_EXCL | O_RDWR, 0, 0, NULL, &o) == 0 &&
+	return bare.open(dfs, parent, names[i], S_IFREG | 0644, O_CREAT | O_EXCL | O_RDWR, 0, 0, NULL, &o) == 0 &&
 	       (!content || write_at(o, 0)) && bare.release(o) == 0;
 }
 
 bool bare_create(int i)
 {
-	return create(i, false);
+	return create_in(dir, i, false);
 }
 
 bool bare_small(int i)
 {
-	return create(i, true);
+	return create_in(dir, i, true);
+}
+
+bool bare_spread(int i)
+{
+	dfs_obj_t *parent = wide[i % WIDE];
+
+	return create_in(parent, i, false) && bare.remove(dfs, parent, names[i], false, NULL) == 0;
+}
+
+bool bare_mkdir(int i)
+{
+	return bare.mkdir(dfs, dir, names[i], 0755, 0) == 0 && bare.remove(dfs, dir, names[i], false, NULL) == 0;
 }
 
 bool bare_unlink(int i)

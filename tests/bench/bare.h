@@ -10,6 +10,11 @@
 /* Connects by D_IL_POOL and D_IL_CONTAINER, and opens `dirname` of the root and "file" in it. */
 void bare_connect(const char *dirname);
 
+/* The trees of compare.c in it: its directories are opened once, as a program written for DFS would. */
+#define DEEP "deep/2/3/4/5"
+#define WIDE 50
+void bare_trees(void);
+
 /* Each makes the DFS calls that the POSIX call of its name comes down to. False: failed. `i` counts. */
 bool bare_pread(int i);
 bool bare_pwrite(int i);
@@ -26,6 +31,10 @@ bool bare_unlink(int i);
 bool bare_stat_of(int i); /* of names[i], as the next */
 bool bare_open_of(int i);
 bool bare_list(int i);
+bool bare_mkdir(int i);
+bool bare_deep(int i);
+bool bare_wide(int i);
+bool bare_spread(int i);
 bool bare_large_read(int i);
 bool bare_large_write(int i);
 

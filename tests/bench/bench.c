@@ -21,7 +21,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 #if __has_include(<valgrind/callgrind.h>)
 #include <valgrind/callgrind.h>
@@ -38,24 +37,6 @@
 #define ROUNDS_MAX 101
 #define BLOCKS 1000
 #define LISTED 100
-
-char block[BLOCK];
-char names[NAMES][16];
-
-void die(const char *what)
-{
-	fprintf(stderr, "bench: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
-
-void *symbol(void *lib, const char *name)
-{
-	void *p = dlsym(lib, name);
-
-	if (!p)
-		die(name);
-	return p;
-}
 
 /* One side of a comparison: descriptor and paths on one file system, and which libc functions to use. */
 struct side {
@@ -246,14 +227,6 @@ static const struct row {
 	{"fopen+getc of 64 KiB+fclose", do_stdio, NULL, 50, NULL, NULL},
 };
 
-static double now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1e9 + t.tv_nsec;
-}
-
 static void failed(const struct row *row, const char *side)
 {
 	fprintf(stderr, "%s, %s: ", row->name, side);
@@ -307,10 +280,9 @@ static void set_up(struct side *s, const char *where, void *libc)
 	snprintf(s->deep, sizeof(s->deep), "%s/d1/d2/d3/file", where);
 	snprintf(s->list, sizeof(s->list), "%s/list", where);
 	snprintf(s->missing, sizeof(s->missing), "%s/missing", where);
-	for (i = 0; i < NAMES; i++) {
-		snprintf(names[i], sizeof(names[i]), "n%d", i);
+	make_up_names();
+	for (i = 0; i < NAMES; i++)
 		snprintf(s->fresh[i], sizeof(s->fresh[i]), "%.100s/n%d", where, i);
-	}
 	s->read = libc ? symbol(libc, "read") : read;
 	s->write = libc ? symbol(libc, "write") : write;
 	s->pread = libc ? symbol(libc, "pread") : pread;

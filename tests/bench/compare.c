@@ -3,19 +3,16 @@
  *
  *     compare posix|bare DIR
  *
- * DIR holds "file" of 16 MiB. "bare" makes the dfs_* calls of bare.c, on the container of D_IL_POOL and
+ * DIR holds "file" of 16 MiB, a tree DEEP of directories, and WIDE ones beside each other with a file in each. "bare" makes the dfs_* calls of bare.c, on the container of D_IL_POOL and
  * D_IL_CONTAINER, in the directory of its root that DIR ends in. Prints operation and nanoseconds a call.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
-#include <dlfcn.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "bare.h"
@@ -25,25 +22,8 @@
 #define SMALL 1000
 #define LARGE 48
 
-char block[BLOCK];
-char names[NAMES][16];
 static char large[LARGE_BLOCK];
 static int fd = -1;
-
-void die(const char *what)
-{
-	fprintf(stderr, "compare: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
-
-void *symbol(void *lib, const char *name)
-{
-	void *p = dlsym(lib, name);
-
-	if (!p)
-		die(name);
-	return p;
-}
 
 static bool posix_create(int i)
 {
@@ -77,6 +57,41 @@ static bool posix_list(int i)
 	return dir && !closedir(dir) && seen >= FILES;
 }
 
+static bool posix_mkdir(int i)
+{
+	return !mkdir(names[i], 0755) && !rmdir(names[i]);
+}
+
+static bool posix_deep(int i)
+{
+	struct stat st;
+
+	(void)i;
+	return !stat(DEEP "/file", &st);
+}
+
+static const char *in_wide(int i, const char *name)
+{
+	static char path[64];
+
+	snprintf(path, sizeof(path), "wide/%d/%s", i % WIDE, name);
+	return path;
+}
+
+static bool posix_wide(int i)
+{
+	struct stat st;
+
+	return !stat(in_wide(i, "file"), &st);
+}
+
+static bool posix_spread(int i)
+{
+	int made = open(in_wide(i, names[i]), O_CREAT | O_EXCL | O_RDWR, 0644);
+
+	return made >= 0 && !close(made) && !unlink(in_wide(i, names[i]));
+}
+
 static bool posix_unlink(int i)
 {
 	return !unlink(names[i]);
@@ -107,9 +122,13 @@ static const struct row {
 	int calls;
 	bool (*posix)(int), (*bare)(int);
 } table[] = {
+	{"mkdir+rmdir", FILES, posix_mkdir, bare_mkdir},
 	{"create+close", FILES, posix_create, bare_create},
 	{"stat", FILES, posix_stat, bare_stat_of},
 	{"open+close", FILES, posix_open, bare_open_of},
+	{"stat, 6 deep", FILES, posix_deep, bare_deep},
+	{"stat, 50 directories", FILES, posix_wide, bare_wide},
+	{"create+unlink, 50 directories", FILES, posix_spread, bare_spread},
 	{"readdir of 300", 10, posix_list, bare_list},
 	{"read 4 KiB", SMALL, posix_pread, bare_pread},
 	{"write 4 KiB", SMALL, posix_pwrite, bare_pwrite},
@@ -117,14 +136,6 @@ static const struct row {
 	{"write 1 MiB", LARGE, posix_large_write, bare_large_write},
 	{"unlink", FILES, posix_unlink, bare_unlink},
 };
-
-static double now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1e9 + ts.tv_nsec;
-}
 
 int main(int argc, char **argv)
 {
@@ -137,13 +148,14 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	bare = !strcmp(argv[1], "bare");
-	for (i = 0; i < NAMES; i++)
-		snprintf(names[i], sizeof(names[i]), "n%d", i);
+	make_up_names();
 	memset(large, 'x', sizeof(large));
-	if (bare)
+	if (bare) {
 		bare_connect(strrchr(argv[2], '/') + 1);
-	else if (chdir(argv[2]) || (fd = open("file", O_RDWR)) < 0)
+		bare_trees();
+	} else if (chdir(argv[2]) || (fd = open("file", O_RDWR)) < 0) {
 		die(argv[2]);
+	}
 	for (row = table; row < table + sizeof(table) / sizeof(*table); row++) {
 		double start = now();
 

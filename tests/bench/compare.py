@@ -2,6 +2,7 @@
 caching, the library, and bare DFS calls. All but the first stand on one store."""
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -41,31 +42,52 @@ def prepare(directory):
     """The directory of one measurement."""
     directory.mkdir()
     (directory / "file").write_bytes(b"x" * TOTAL)
+    for inner in ["deep/2/3/4/5", *(f"wide/{number}" for number in range(50))]:
+        (directory / inner).mkdir(parents=True)
+        (directory / inner / "file").write_bytes(b"x")
+
+
+def at_once(program, arguments, way):
+    """Runs the program for each (side, place, variables) at the same time: operation -> nanoseconds a call, the mean of all."""
+    children = [subprocess.Popen([program, side, place], env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                for side, place, variables in arguments]
+    sums = {}
+    for child in children:
+        out, err = child.communicate(timeout=600)
+        if child.returncode:
+            sys.exit(f"{way}: {err}")
+        for line in out.splitlines():
+            operation, value = line.split("\t")
+            sums[operation] = sums.get(operation, 0.0) + float(value) / len(children)
+    return sums
 
 
 def measure(stage, env, rounds):
-    """operation -> way -> nanoseconds, one of each round."""
-    times = {}
+    """processes -> operation -> way -> nanoseconds, one of each round."""
+    times = {1: {}, 2: {}}
     clean = {k: v for k, v in env.items() if k != "LD_PRELOAD"}
     uncached, first = mount(stage, env, "uncached", "--disable-caching")
     cached, second = mount(stage, env, "cached", "--enable-caching")
-    program = stage.compile("compare", "compare.c", "bare.c")
+    program = stage.compile("compare", "compare.c", "bare.c", "side.c")
     try:
-        for number in range(rounds):
-            name = f"r{number}"
-            places = [stage.kernel / name, uncached / f"u{name}", cached / f"c{name}", uncached / f"l{name}",
-                      uncached / f"b{name}"]
-            sides = [("posix", places[0], clean), ("posix", places[1], clean), ("posix", places[2], clean),
-                     ("posix", f"/dfs/l{name}", env), ("bare", f"/b{name}", clean)]
-            for place in places:
-                prepare(place)
-            for way, (side, place, variables) in zip(WAYS, sides):
-                done = subprocess.run([program, side, place], env=variables, capture_output=True, text=True, timeout=300)
-                if done.returncode:
-                    sys.exit(f"{way}: {done.stderr}")
-                for line in done.stdout.splitlines():
-                    operation, value = line.split("\t")
-                    times.setdefault(operation, {}).setdefault(way, []).append(float(value))
+        for number, count in ((number, count) for number in range(rounds) for count in times):
+            # way -> side, where it is prepared, where it is measured, its variables; for each process
+            each = {way: [] for way in WAYS}
+            for index in range(count):
+                name = f"r{number}-{count}-{index}"
+                each[WAYS[0]].append(("posix", stage.kernel / name, stage.kernel / name, clean))
+                each[WAYS[1]].append(("posix", uncached / f"u{name}", uncached / f"u{name}", clean))
+                each[WAYS[2]].append(("posix", cached / f"c{name}", cached / f"c{name}", clean))
+                each[WAYS[3]].append(("posix", uncached / f"l{name}", f"/dfs/l{name}", env))
+                each[WAYS[4]].append(("bare", uncached / f"b{name}", f"/b{name}", clean))
+            for way, processes in each.items():
+                for _, made, _, _ in processes:
+                    prepare(made)
+                done = at_once(program, [(side, place, variables) for side, _, place, variables in processes], way)
+                for operation, value in done.items():
+                    times[count].setdefault(operation, {}).setdefault(way, []).append(value)
+                for _, made, _, _ in processes:
+                    shutil.rmtree(made)
     finally:
         for server in (first, second):
             server.send_signal(signal.SIGTERM)
@@ -80,9 +102,20 @@ def shown(nanoseconds):
 def run(stage, rounds, delay, svg):
     """Prints the table, and draws it where asked."""
     env = stage.environment(**({"PIL4DFS_EMBEDDED_DELAY_US": str(delay)} if delay else {}))
+    load = os.getloadavg()[0]
     times = measure(stage, env, rounds)
-    best = {op: {way: min(values) for way, values in row.items()} for op, row in times.items()}
-    print(f"## Ways to the same files, us a call (the best of {rounds} rounds in turns; a provider call takes {delay} us more)\n")
+    print(f"## Ways to the same files, us a call (the best of {rounds} rounds in turns; a provider call takes {delay} us more; "
+          f"{os.cpu_count()} processors, load {load:.0f} to {os.getloadavg()[0]:.0f})\n")
+    for count, rows in times.items():
+        print(f"{count} process{'es at once, each' if count > 1 else ''}:\n")
+        best = {op: {way: min(values) for way, values in row.items()} for op, row in rows.items()}
+        table(best)
+        if svg and count == 1:
+            svg.write_text(drawing(best), encoding="utf-8")
+
+
+def table(best):
+    """operation -> way -> nanoseconds, as Markdown."""
     print("| operation | " + " | ".join(WAYS) + " | uncached dfuse / library | cached dfuse / library | library / bare |")
     print("|---" * (len(WAYS) + 4) + "|")
     for operation, row in best.items():
@@ -90,13 +123,11 @@ def run(stage, rounds, delay, svg):
         print(f"| {operation} | " + " | ".join(shown(row[way]) for way in WAYS) + " | "
               + " | ".join(f"{ratio:.2f}" for ratio in ratios) + " |")
     print()
-    if svg:
-        svg.write_text(drawing(best), encoding="utf-8")
 
 
 def drawing(best):
     """Bars on a logarithmic scale, a group an operation."""
-    bar, gap, left, width = 12, 14, 130, 560
+    bar, gap, left, width = 12, 14, 190, 560
     group = bar * len(WAYS) + gap
     height = 60 + group * len(best)
     values = [value for row in best.values() for value in row.values()]

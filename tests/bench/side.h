@@ -1,4 +1,4 @@
-/* What the files of the bench share: the block, the names of new files, and how it ends. */
+/* What the programs of the bench share: the block, the names of new files, the clock, and how they end. */
 #ifndef SIDE_H
 #define SIDE_H
 
@@ -11,5 +11,7 @@ extern char names[NAMES][16];
 
 __attribute__((noreturn)) void die(const char *what);
 void *symbol(void *lib, const char *name);
+void make_up_names(void);
+double now(void); /* nanoseconds */
 
 #endif

@@ -18,7 +18,7 @@ class Stage:
         for command in (["pool", "create", "pool"], ["cont", "create", "pool", "cont"]):
             self.embedded(*command)
         self.programs = 0
-        self.bench = self.compile("bench", "bench.c", "bare.c")
+        self.bench = self.compile("bench", "bench.c", "bare.c", "side.c")
         self.many = self.compile("many", "many.c")
 
     def embedded(self, *args):
