@@ -83,18 +83,20 @@ def main():
         check_headers(operations, passes)
 
 
-def check_headers(operations, passes):
-    """Fails when the kernel's header knows a number that no row mentions."""
+def without_row(operations, passes, header):
+    """The (name, number) of each call of a kernel header that no row mentions."""
     known = {k.numbers.get("x86_64") for op in operations for k in op.kernels}
     known |= {k.numbers.get("x86_64") for k in passes}
+    numbers = re.findall(r"#define __NR_(\w+) (\d+)", header)
+    return [(name, int(number)) for name, number in numbers if int(number) not in known]
+
+
+def check_headers(operations, passes):
+    """Fails when the kernel's header knows a number that no row mentions."""
     header = Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h")
     if not header.exists():
         header = Path("/usr/include/asm/unistd_64.h")
-    missing = [
-        (m[1], int(m[2]))
-        for m in re.finditer(r"#define __NR_(\w+) (\d+)", header.read_text(encoding="utf-8"))
-        if int(m[2]) not in known
-    ]
+    missing = without_row(operations, passes, header.read_text(encoding="utf-8"))
     for name, number in missing:
         print(f"calls.tbl: no row for {name} {number}")
     sys.exit(1 if missing else 0)

@@ -36,7 +36,8 @@ def exercised(context):
         with open(source, encoding="utf-8") as file:
             text = file.read()
         calls |= set(re.findall(r"\b(?:SYS|__NR)_(\w+)", text))
-        functions |= set(re.findall(r'"(\w+)"', text))
+        if "dlsym(" in text:  # elsewhere "read" is only a word
+            functions |= set(re.findall(r'"(\w+)"', text))
     return functions, calls
 
 
@@ -65,6 +66,35 @@ def _rows(context):
     return run
 
 
+def _notices(test):
+    """What glibc or Linux may bring tomorrow would be seen: functions and a call that nothing knows."""
+    sys.path.insert(0, SPEC)
+    import catalogue  # pylint: disable=import-error,import-outside-toplevel
+    import generate  # pylint: disable=import-error,import-outside-toplevel
+    import surface  # pylint: disable=import-error,import-outside-toplevel
+
+    new = {
+        "frob_path": ["const char *__file", "int __count"],
+        "frob_fd": ["int __fd", "void *__buf"],
+        "frob_out": ["size_t __n", "int __out_fd"],
+        "frob_directory": ["DIR *__dirp"],
+        "frob_stat": ["struct stat64 *__st"],
+        "frob_many": ["char *const __paths[]"],
+    }
+    fine = {"frob_number": ["int __count"], "frob_text": ["const char *__s"], "open": ["const char *__file", "int __oflag", "..."]}
+    found = {name: {("libc.so.6", name)} for name in [*new, *fine, "frob_unknown"]}
+    found["frob_again"] = found["open"]  # another name of a function with a row
+    operations, passes = catalogue.read_calls()
+    verdicts, complaints = surface.judge(operations, passes, surface.read(), {**new, **fine}, found)
+    seen = {re.match(r"\w+", line)[0] for line in complaints}
+    wrong = [f"{name} is not noticed" for name in [*new, "frob_unknown"] if name not in seen]
+    wrong += [f"{name} is complained of" for name in [*fine, "frob_again"] if name in seen or name not in verdicts]
+    header = "#define __NR_read 0\n#define __NR_frob 9999\n"
+    if generate.without_row(operations, passes, header) != [("frob", 9999)]:
+        wrong.append("call 9999 is not noticed")
+    return test.failed("\n".join(wrong)) if wrong else test.passed()
+
+
 def tests(context):
-    for name, run in (("symbols", _generate("surface")), ("numbers", _generate("check")), ("rows", _rows(context))):
+    for name, run in (("notices", _notices), ("symbols", _generate("surface")), ("numbers", _generate("check")), ("rows", _rows(context))):
         yield base.Test("surface", f"any/{name}", run)
