@@ -1,6 +1,8 @@
 /* Threads that open, duplicate, read, write and close at the same time. */
 #include <dirent.h>
 #include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
 #include "t.h"
 
 #define THREADS 32
@@ -248,6 +250,195 @@ static void one_winner(void)
 	CHECK(t_exists(t_at("only")));
 }
 
+/*
+ * Eight numbers that 32 threads open, duplicate, replace, read and close, with
+ * pipes among them. Only who took a number out of its place closes it; who reads
+ * may find it closed, or changed, but never other bytes than one file's.
+ */
+#define PLACES 8
+#define TURNS 150
+
+static int places[PLACES];
+static char paths[4][PATH_MAX];
+static bool storming; /* a jump may leave a number open: they may run out */
+
+static int take(int place, int fd)
+{
+	return __atomic_exchange_n(&places[place], fd, __ATOMIC_SEQ_CST);
+}
+
+/* Puts a number into its place and closes what was there. */
+static bool put(int place, int fd)
+{
+	int old = take(place, fd);
+
+	return old < 0 || close(old) == 0;
+}
+
+static bool reads_one_file(int fd)
+{
+	char got[64];
+	ssize_t n = pread(fd, got, sizeof(got), 0);
+
+	if (n <= 0)
+		return n < 0 && (errno == EBADF || errno == ESPIPE);
+	for (ssize_t i = 1; i < n; i++)
+		if (got[i] != got[0])
+			return false;
+	return n == sizeof(got) && got[0] >= 'a' && got[0] <= 'd';
+}
+
+static bool ran_out(void)
+{
+	return storming && errno == EMFILE;
+}
+
+static bool one_turn(unsigned int turn)
+{
+	int place = turn % PLACES, fd, pair[2];
+
+	switch (turn / PLACES % 8) {
+	case 0:
+	case 1:
+		fd = open(paths[turn % 4], O_RDONLY);
+		return fd < 0 ? ran_out() : put(place, fd);
+	case 2:
+		if (pipe(pair) != 0)
+			return ran_out();
+		return close(pair[1]) == 0 && put(place, pair[0]);
+	case 3:
+		fd = dup(places[place]);
+		if (fd < 0)
+			return errno == EBADF || ran_out();
+		return put((place + 1) % PLACES, fd);
+	case 4: /* onto a number that is ours while it is out of its place */
+		fd = take(place, -1);
+		if (fd < 0)
+			return true;
+		if (dup2(places[(place + 3) % PLACES], fd) < 0 &&
+		    errno != EBADF)
+			return false;
+		return put(place, fd);
+	case 5:
+		fd = take(place, -1);
+		return fd < 0 || close(fd) == 0;
+	default:
+		return reads_one_file(places[place]);
+	}
+}
+
+static void fill_places(void)
+{
+	char text[64];
+
+	for (int i = 0; i < 4; i++) {
+		t_into(paths[i], "%c", 'a' + i);
+		memset(text, 'a' + i, sizeof(text));
+		int fd = MUST(open(paths[i], O_WRONLY | O_CREAT, 0644));
+
+		CHECK_EQ(write(fd, text, sizeof(text)), 64);
+		CHECK_OK(close(fd));
+	}
+	memset(places, -1, sizeof(places));
+}
+
+static void empty_places(void)
+{
+	char text[64];
+
+	for (int i = 0; i < PLACES; i++)
+		put(i, -1);
+	int fd = MUST(open(paths[3], O_RDONLY));
+
+	CHECK_EQ(read(fd, text, sizeof(text)), 64);
+	CHECK(text[0] == 'd' && text[63] == 'd');
+	CHECK_OK(close(fd));
+}
+
+static void *plays(void *arg)
+{
+	unsigned int seed = (long)arg + 1;
+
+	pthread_barrier_wait(&together);
+	for (int i = 0; i < TURNS; i++) {
+		seed = seed * 1103515245 + 12345;
+		CLAIM(one_turn(seed >> 12));
+	}
+	return NULL;
+}
+
+static void same_numbers(void)
+{
+	fill_places();
+	run_threads(plays, THREADS);
+	empty_places();
+}
+
+/* The same, and signals take the threads out of the middle of their calls. */
+static __thread sigjmp_buf away;
+static __thread volatile sig_atomic_t may_jump;
+static pthread_t players[THREADS];
+static int playing;
+
+static void jumps_away(int sig)
+{
+	(void)sig;
+	if (may_jump) {
+		may_jump = 0;
+		siglongjmp(away, 1);
+	}
+}
+
+static void *plays_in_a_storm(void *arg)
+{
+	volatile unsigned int seed = (long)arg + 1;
+
+	pthread_barrier_wait(&together);
+	for (volatile int i = 0; i < TURNS; i++) {
+		seed = seed * 1103515245 + 12345;
+		if (sigsetjmp(away, 1) == 0) {
+			may_jump = 1;
+			bool right = one_turn(seed >> 12);
+
+			may_jump = 0;
+			CLAIM(right);
+		}
+	}
+	__atomic_sub_fetch(&playing, 1, __ATOMIC_SEQ_CST);
+	/* The storm may name this thread until all are done. */
+	while (__atomic_load_n(&playing, __ATOMIC_SEQ_CST) > 0)
+		usleep(1000);
+	return NULL;
+}
+
+static void same_numbers_in_a_storm(void)
+{
+	struct sigaction act = {.sa_handler = jumps_away};
+
+	fill_places();
+	MUST(sigaction(SIGUSR1, &act, NULL));
+	storming = true;
+	playing = THREADS;
+	pthread_barrier_init(&together, NULL, THREADS);
+	for (long i = 0; i < THREADS; i++)
+		CHECK_ERR(pthread_create(&players[i], NULL, plays_in_a_storm,
+					 (void *)i),
+			  0);
+	for (int i = 0; __atomic_load_n(&playing, __ATOMIC_SEQ_CST) > 0; i++) {
+		pthread_kill(players[i % THREADS], SIGUSR1);
+		usleep(100);
+	}
+	for (int i = 0; i < THREADS; i++)
+		CHECK_ERR(pthread_join(players[i], NULL), 0);
+	pthread_barrier_destroy(&together);
+	signal(SIGUSR1, SIG_IGN);
+	CHECK_EQ(wrong, 0);
+	for (int fd = 3; fd < 5000; fd++) /* those that a jump left open */
+		close(fd);
+	memset(places, -1, sizeof(places));
+	empty_places();
+}
+
 T_MAIN(CASE(each_its_own), CASE(one_file), CASE(one_offset),
        CASE(replaced_number), CASE(numbers_change_hands), CASE(one_directory),
-       CASE(one_winner))
+       CASE(one_winner), CASE(same_numbers), CASE(same_numbers_in_a_storm))
