@@ -34,9 +34,38 @@ def build(*choice, **variables):
     return found, ""
 
 
+RACES = ["cargo", "+nightly", "build", "--locked", "--target", "x86_64-unknown-linux-gnu", "-p", "targets", "--example", "races"]
+# std comes without instrumentation unless its source is installed.
+INSTRUMENTED = "-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer --cfg fuzzing"
+
+
+def races(test, context):
+    """Threads on the same numbers under ThreadSanitizer, which a nightly compiler has."""
+    if not context.args.long:
+        return test.skipped("with --long")
+    directory = os.path.join(base.ROOT, "rust")
+    target = os.path.join(base.BUILD, "cargo-tsan")
+    env = dict(environment(), RUSTFLAGS=INSTRUMENTED, CARGO_TARGET_DIR=target)
+    asked = base.run(["rustc", "+nightly", "--print", "sysroot"], None, env, directory, timeout=60)
+    if asked.status != 0:
+        return test.skipped("no nightly compiler")
+    std = os.path.join(asked.out.decode().strip(), "lib/rustlib/src/rust/library")
+    built = base.run([*RACES, *(["-Zbuild-std"] if os.path.isdir(std) else [])], None, env, directory, timeout=1800)
+    if built.status != 0:
+        return test.failed(built.says())
+    program = os.path.join(target, "x86_64-unknown-linux-gnu", "debug", "examples", "races")
+    scratch = context.scratch.directory(context.identities[0])
+    suppressions = os.path.join(base.TESTS, "tsan.txt")
+    env = base.clean_env(TMPDIR=scratch, HOME=scratch, TSAN_OPTIONS=f"suppressions={suppressions} history_size=4")
+    done = base.run([program, "1000"], None, env, scratch, timeout=900)
+    context.scratch.drop(scratch)
+    return test.passed() if done.status == 0 else test.failed(done.says(8000))
+
+
 def tests(context):
     if context.args.list:
         return
+    yield base.Test("rust", "any/races", lambda test: races(test, context))
     binaries, error = build()
     if error:
         yield base.Test("rust", "build", lambda test: test.failed(error))
