@@ -11,8 +11,8 @@ use std::ffi::CString;
 pub enum Way {
     /// Into a mount (or to a descriptor of ours): the path there.
     Into(Vec<u8>),
-    /// Not to us: the path as far as its links were followed.
-    Elsewhere(Vec<u8>),
+    /// Not to us.
+    Elsewhere,
 }
 
 impl Way {
@@ -20,7 +20,7 @@ impl Way {
     pub fn inside(self) -> Option<CString> {
         match self {
             Way::Into(path) => CString::new(path).ok(),
-            Way::Elsewhere(_) => None,
+            Way::Elsewhere => None,
         }
     }
 }
@@ -55,8 +55,7 @@ pub fn into_mount(
             return Ok(Way::Into(path));
         }
         let Some(next) = first_link(&path, last == Last::Followed) else {
-            path.append(&mut slashes);
-            return Ok(Way::Elsewhere(path));
+            return Ok(Way::Elsewhere);
         };
         *links += 1;
         if *links > MAX_LINKS {

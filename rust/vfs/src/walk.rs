@@ -402,9 +402,10 @@ impl<'a> Walk<'a> {
             Follow::Yes => links::Last::Followed,
             Follow::No => links::Last::Seen,
         };
-        let path = match links::into_mount(self.p, path, last, &mut self.links)? {
+        let path = match links::into_mount(self.p, path.clone(), last, &mut self.links)? {
             Way::Into(path) => path,
-            Way::Elsewhere(path) => return self.outside(path),
+            // the kernel's own links and all
+            Way::Elsewhere => return self.outside(path),
         };
         match absolute(self.p, &path)? {
             Absolute::At(node, rest, last) => {

@@ -54,7 +54,7 @@ fn a_mount_in_a_mount() {
     let (old, new) = (path("/dfs/inner/mount/f"), path("/dfs/f"));
     let rename = |old, new| sys(op::renameat2, [CWD, arg(old), CWD, arg(new), 0, 0]);
     assert_eq!(rename(&old, &new), errno(libc::EXDEV));
-    assert_eq!(rename(&path("/dfs/inner/mount"), &new), errno(libc::EXDEV));
+    assert_eq!(rename(&path("/dfs/inner/mount"), &new), errno(libc::EBUSY));
     let a = [libc::AT_REMOVEDIR.into(), 0, 0, 0];
     assert_eq!(at(op::unlinkat, "/dfs/inner/mount", a), errno(libc::EBUSY));
     close(inner);
@@ -220,6 +220,13 @@ fn the_directory_around_a_mount_has_no_name_in_it() {
         let exclusive = open(above, flags | libc::O_EXCL, 0o600);
         assert_eq!(exclusive, errno(libc::EEXIST), "{above}");
     }
+    // a link of the kernel's behind it is the kernel's to follow, or not
+    let (d, out) = (fresh("behind"), outside("behind"));
+    std::os::unix::fs::symlink("none/x", format!("{out}/dangles")).unwrap();
+    symlink(&out, &format!("{d}/out"));
+    let dangles = open(&format!("{d}/out/dangles/"), libc::O_CREAT, 0o600);
+    assert_eq!(dangles, errno(libc::EISDIR));
+    std::fs::remove_dir_all(out).unwrap();
     let (old, new) = (path("/dfs/inner/mount/.."), path("/dfs/moved"));
     let rename = [CWD, arg(&old), CWD, arg(&new), 0, 0];
     assert_eq!(sys(op::renameat2, rename), errno(libc::EBUSY));

@@ -180,7 +180,7 @@ fn enters(p: &'static Process, dirfd: i64, ptr: i64, last: Last) -> Option<CStri
     match links::into_mount(p, whole, last, &mut 0).ok()? {
         Way::Into(path) => CString::new(path).ok(),
         // the directory exists (or does not) without us: remember that for a moment
-        Way::Elsewhere(_) => {
+        Way::Elsewhere => {
             if let Some(key) = known {
                 Remembered::put(key);
             }
