@@ -442,5 +442,49 @@ static void name_space(void)
 	}
 }
 
+static char looked_at[PATH_MAX];
+static volatile bool enough;
+
+/* Looks at a file, under changing and unchanging identities of its own. */
+static void *look_often(void *arg)
+{
+	uid_t mine = geteuid();
+	struct stat st;
+
+	for (int i = 0; !enough || i < 20; i++) {
+		syscall(SYS_setfsuid, arg && i % 2 ? STRANGER : mine);
+		if (stat(looked_at, &st) != 0 && errno != EACCES)
+			t_fail(T_HERE, "stat: errno %d", errno);
+	}
+	return NULL;
+}
+
+/* A check of rights takes no descriptor, not even for a moment. */
+static void takes_no_number(void)
+{
+	t_put(t_at("f"), "x");
+	t_into(looked_at, "f");
+	for (long differ = 0; differ < 2; differ++) {
+		pthread_t thread;
+
+		enough = false;
+		MUST(-pthread_create(&thread, NULL, look_often,
+				     t_root() && differ ? t_dir : NULL));
+		int first = MUST(open("/dev/null", O_RDONLY)), wrong = 0;
+
+		CHECK_OK(close(first));
+		for (int i = 0; i < 20000; i++) {
+			int fd = MUST(open("/dev/null", O_RDONLY));
+
+			wrong += fd != first;
+			MUST(close(fd));
+		}
+		enough = true;
+		MUST(-pthread_join(thread, NULL));
+		CHECK_EQ(wrong, 0);
+	}
+}
+
 T_MAIN(CASE(file_system_ids), CASE(real_and_effective), CASE(capabilities),
-       CASE(groups), CASE(threads), CASE(all_threads), CASE(name_space))
+       CASE(groups), CASE(threads), CASE(all_threads), CASE(name_space),
+       CASE(takes_no_number))

@@ -230,11 +230,7 @@ static void of_both_kinds(void)
 	CHECK_ERRNO(fcntl(other, F_OFD_SETLK, &lock), EAGAIN);
 	int third = MUST(open(path, O_RDWR));
 
-	/* Nothing is kept for one more: opening the shadow would cost the process its lock. */
-	if (t_mount())
-		CHECK_ERRNO(fcntl(third, F_OFD_SETLK, &lock), ENOLCK);
-	else
-		CHECK_ERRNO(fcntl(third, F_OFD_SETLK, &lock), EAGAIN);
+	CHECK_ERRNO(fcntl(third, F_OFD_SETLK, &lock), EAGAIN);
 	may(path, F_WRLCK, 0, 1, false);
 	may(path, F_WRLCK, 4, 1, false);
 	/* Any close of the file ends the former, not the latter. */
@@ -244,6 +240,54 @@ static void of_both_kinds(void)
 	CHECK_OK(close(third));
 	CHECK_OK(close(fd));
 	may(path, F_WRLCK, 4, 1, true);
+}
+
+/* The process's record lock stands while descriptions come by locks. */
+static void beside_a_record_lock(void)
+{
+	enum { MANY = 20 };
+	char path[PATH_MAX];
+	int fds[MANY];
+
+	t_into(path, "f");
+	t_put(path, "0123456789");
+	int fd = MUST(open(path, O_RDWR));
+	struct flock lock = area(F_WRLCK, 100, 10);
+
+	CHECK_OK(fcntl(fd, F_SETLK, &lock));
+	for (int i = 0; i < MANY; i++) {
+		fds[i] = MUST(open(path, O_RDWR));
+		lock = area(F_WRLCK, i, 1);
+		CHECK_OK(fcntl(fds[i], F_OFD_SETLK, &lock));
+		lock = area(F_WRLCK, 100 + i % 10, 1);
+		CHECK_ERRNO(fcntl(fds[i], F_OFD_SETLK, &lock), EAGAIN);
+		if (i > 0) {
+			lock = area(F_RDLCK, i - 1, 1);
+			CHECK_ERRNO(fcntl(fds[i], F_OFD_SETLK, &lock), EAGAIN);
+		}
+	}
+	/* The next number is the lowest free one. */
+	int next = MUST(open(path, O_RDWR));
+
+	CHECK_EQ(next, fds[MANY - 1] + 1);
+	lock = area(F_WRLCK, 0, MANY);
+	CHECK_OK(fcntl(next, F_OFD_GETLK, &lock));
+	CHECK_EQ(lock.l_pid, -1);
+	lock = area(F_WRLCK, 100, 0);
+	CHECK_OK(fcntl(next, F_OFD_GETLK, &lock));
+	CHECK_EQ(lock.l_pid, getpid());
+	may(path, F_WRLCK, 100, 1, false);
+	may(path, F_WRLCK, MANY - 1, 1, false);
+	may(path, F_WRLCK, MANY, 1, true);
+	/* With the first close of the file the record lock goes, the others stay. */
+	CHECK_OK(close(next));
+	may(path, F_WRLCK, 100, 10, true);
+	for (int i = 0; i < MANY; i++) {
+		may(path, F_WRLCK, i, 1, false);
+		CHECK_OK(close(fds[i]));
+		may(path, F_WRLCK, i, 1, true);
+	}
+	CHECK_OK(close(fd));
 }
 
 static void locks_both_ways(void *arg)
@@ -368,6 +412,6 @@ static void lockf_form(void)
 
 T_MAIN(CASE(between_processes), CASE(asking), CASE(waiting), CASE(over_fork),
        CASE(from_the_end_and_backwards), CASE(of_descriptions),
-       CASE(of_both_kinds), CASE(of_a_shared_description),
-       CASE(of_a_shared_directory), CASE(whole_file),
-       CASE(flock_between_processes), CASE(lockf_form))
+       CASE(of_both_kinds), CASE(beside_a_record_lock),
+       CASE(of_a_shared_description), CASE(of_a_shared_directory),
+       CASE(whole_file), CASE(flock_between_processes), CASE(lockf_form))

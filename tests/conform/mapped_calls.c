@@ -42,17 +42,82 @@ static void made_writable(void)
 	int fd = MUST(open(t_at("f"), O_RDWR));
 	char *m = map(fd, PROT_READ, MAP_SHARED);
 
-	if (t_mount()) {
-		/* Such a map shows a copy nobody writes back: refused. */
-		CHECK_ERRNO(mprotect(m, PAGE, PROT_READ | PROT_WRITE), EACCES);
-		return;
-	}
 	CHECK_OK(mprotect(m, PAGE, PROT_READ | PROT_WRITE));
 	m[1] = 'X';
 	CHECK_OK(msync(m, PAGE, MS_SYNC));
 	CHECK_FILE(t_at("f"), "aXcd");
 	m[2] = 'Y';
 	CHECK_OK(mprotect(m, PAGE, PROT_READ));
+	CHECK_OK(munmap(m, PAGE));
+	CHECK_OK(close(fd));
+	CHECK_FILE(t_at("f"), "aXYd");
+}
+
+/* A part of it, beside one made for writing; and with nobody's hand on it. */
+static void made_writable_in_part(void)
+{
+	enum { PAGES = 5 };
+	char *got = MUST_PTR(malloc(PAGES * PAGE));
+	int fd = MUST(open(t_at("f"), O_RDWR | O_CREAT, 0644));
+
+	MUST(ftruncate(fd, PAGES * PAGE - 10));
+	char *m = MUST_PTR(
+		mmap(NULL, PAGES * PAGE, PROT_READ, MAP_SHARED, fd, 0));
+	char *w = map(fd, PROT_READ | PROT_WRITE, MAP_SHARED);
+
+	CHECK_OK(close(fd));
+	w[1] = 'w';
+	CHECK_OK(mprotect(m + PAGE, 2 * PAGE, PROT_READ | PROT_WRITE));
+	CHECK_EQ(m[1], 'w');
+	m[PAGE] = 'a';
+	m[3 * PAGE - 1] = 'b';
+	CHECK_OK(mprotect(m + 4 * PAGE, PAGE, PROT_WRITE | PROT_READ));
+	m[4 * PAGE] = 'c';
+	CHECK_OK(mprotect(m, PAGES * PAGE, PROT_NONE));
+	CHECK_OK(mprotect(m, PAGES * PAGE, PROT_READ | PROT_WRITE));
+	m[3 * PAGE] = 'd';
+	CHECK_OK(msync(m, PAGES * PAGE, MS_SYNC));
+	fd = MUST(open(t_at("f"), O_RDONLY));
+	CHECK_EQ(read(fd, got, PAGES * PAGE), PAGES * PAGE - 10);
+	CHECK_EQ(got[1], 'w');
+	CHECK_EQ(got[PAGE], 'a');
+	CHECK_EQ(got[3 * PAGE - 1], 'b');
+	CHECK_EQ(got[3 * PAGE], 'd');
+	CHECK_EQ(got[4 * PAGE], 'c');
+	m[2] = 'z';
+	CHECK_OK(munmap(m, PAGES * PAGE));
+	CHECK_EQ(pread(fd, got, 3, 0), 3);
+	CHECK_MEM(got, "\0wz", 3);
+	/* Also a page of it that is mapped no more. */
+	m = MUST_PTR(mmap(NULL, PAGES * PAGE, PROT_READ, MAP_SHARED, fd, 0));
+	CHECK_ERRNO(mprotect(m, PAGES * PAGE, PROT_READ | PROT_WRITE), EACCES);
+	CHECK_ERRNO(mprotect(m + 1, PAGE, PROT_READ | PROT_WRITE), EINVAL);
+	CHECK_OK(munmap(m + PAGE, PAGE));
+	CHECK_ERRNO(mprotect(m, PAGES * PAGE, PROT_READ), ENOMEM);
+	CHECK_OK(munmap(m, PAGES * PAGE));
+	CHECK_OK(munmap(w, PAGE));
+	CHECK_OK(close(fd));
+	free(got);
+}
+
+/* A child makes its mapping writable: the parent sees it, and the file has it. */
+static void made_writable_in_child(void *m)
+{
+	CHECK_OK(mprotect(m, PAGE, PROT_READ | PROT_WRITE));
+	((char *)m)[1] = 'X';
+}
+
+static void made_writable_after_fork(void)
+{
+	t_put(t_at("f"), "abcd");
+	int fd = MUST(open(t_at("f"), O_RDWR));
+	char *m = map(fd, PROT_READ, MAP_SHARED);
+
+	CHECK_CHILD(made_writable_in_child, m);
+	CHECK_FILE(t_at("f"), "aXcd");
+	CHECK_EQ(m[1], 'X');
+	CHECK_OK(mprotect(m, PAGE, PROT_READ | PROT_WRITE));
+	m[2] = 'Y';
 	CHECK_OK(munmap(m, PAGE));
 	CHECK_OK(close(fd));
 	CHECK_FILE(t_at("f"), "aXYd");
@@ -128,5 +193,6 @@ static void synced(void)
 	CHECK_OK(close(fd));
 }
 
-T_MAIN(CASE(advice), CASE(made_writable), CASE(stays_read_only),
+T_MAIN(CASE(advice), CASE(made_writable), CASE(made_writable_in_part),
+       CASE(made_writable_after_fork), CASE(stays_read_only),
        CASE(in_other_order), CASE(synced))

@@ -3,13 +3,14 @@
 //!
 //! Linux keeps an identity for every thread. As long as all threads have the same one it is cached
 //! for the process; once two were found to differ (file servers do that) every check reads the
-//! caller's own.
+//! caller's own. Neither takes a descriptor where other threads could see it.
+use crate::aside::aside;
 use crate::idmap::{IdMap, OVERFLOW_ID};
 use crate::kernel::syscall;
 use crate::permission::{Ids, Who};
 use crate::{call, inherit, Errno};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 
 /// The cache of the process's identity and its umask.
 pub struct Credentials {
@@ -22,6 +23,8 @@ pub struct Credentials {
     differ: AtomicBool,
     /// Every identity seen; kept for the process's life, as readers hold no count.
     seen: Mutex<Vec<&'static Ids>>,
+    /// The maps of the process's user name space, once both are written: that happens once.
+    maps: Mutex<Option<(IdMap, IdMap)>>,
     umask: AtomicU32,
 }
 
@@ -41,6 +44,7 @@ impl Credentials {
             changed: AtomicBool::new(false),
             differ: AtomicBool::new(false),
             seen: Mutex::new(Vec::new()),
+            maps: Mutex::new(None),
             umask: AtomicU32::new(UNKNOWN),
         }
     }
@@ -60,6 +64,16 @@ impl Credentials {
         self.forget();
     }
 
+    /// The process has entered another user name space.
+    pub fn renumbered(&self) {
+        *self.maps() = None;
+        self.invalidate();
+    }
+
+    fn maps(&self) -> MutexGuard<'_, Option<(IdMap, IdMap)>> {
+        self.maps.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
     fn forget(&self) {
         static CHANGES: AtomicUsize = AtomicUsize::new(1);
         let unknown = CHANGES.fetch_add(2, Ordering::Relaxed) + 2;
@@ -68,10 +82,19 @@ impl Credentials {
 
     #[cold]
     fn read(&self, unknown: usize) -> &'static Ids {
-        let now = current();
-        let lasting = !now.users.is_unwritten() && !now.group_ids.is_unwritten();
+        let known = self.maps().clone();
+        let shared = inherit::in_shared_child();
+        let (users, group_ids) = match known {
+            Some(maps) if !shared => maps,
+            _ => read_maps(),
+        };
+        let lasting = !users.is_unwritten() && !group_ids.is_unwritten();
+        if lasting && !shared {
+            *self.maps() = Some((users.clone(), group_ids.clone()));
+        }
+        let now = current(users, group_ids);
         let ids = self.kept(now);
-        if lasting && !inherit::in_shared_child() && self.same_for_all() {
+        if lasting && !shared && self.same_for_all() {
             let ids = std::ptr::from_ref(ids) as usize;
             let _ = self
                 .ids
@@ -101,7 +124,8 @@ impl Credentials {
         if self.differ.load(Ordering::Relaxed) {
             return false;
         }
-        let same = threads_are_one();
+        // alone, or else what all threads' files say: read aside, or here where that cannot be
+        let same = is_alone() || aside(threads_are_one).unwrap_or_else(|_| threads_are_one());
         self.differ.store(!same, Ordering::Relaxed);
         same
     }
@@ -127,8 +151,16 @@ impl Credentials {
     pub fn forked(&self) {
         self.changed.store(false, Ordering::Relaxed);
         self.differ.store(false, Ordering::Relaxed);
+        *self.maps() = None;
         self.forget();
     }
+}
+
+/// True if this is the process's only thread, by a call that changes nothing then and fails else
+/// (unshare(2)).
+fn is_alone() -> bool {
+    // SAFETY: no memory involved.
+    unsafe { call!(SYS_unshare, libc::CLONE_THREAD) }.is_ok()
 }
 
 /// The mask from `/proc/self/status` (it cannot be asked without being set); 022 without /proc.
@@ -167,14 +199,17 @@ fn try_read_file<'a>(path: &std::ffi::CStr, buf: &'a mut [u8]) -> Result<&'a [u8
     }
 }
 
-/// Reads the calling thread's identity from the kernel.
-fn current() -> Ids {
+/// Reads the maps of the user name space.
+fn read_maps() -> (IdMap, IdMap) {
+    (id_map(c"/proc/self/uid_map"), id_map(c"/proc/self/gid_map"))
+}
+
+/// Reads the calling thread's identity from the kernel, without a descriptor.
+fn current(users: IdMap, group_ids: IdMap) -> Ids {
     let id = |nr, argument| {
         // SAFETY: numbers only; setfsuid(-1) changes nothing and answers the id.
         unsafe { syscall(nr, [argument, 0, 0, 0, 0, 0]) }.unwrap_or(0) as u32
     };
-    let users = id_map(c"/proc/self/uid_map");
-    let group_ids = id_map(c"/proc/self/gid_map");
     let (effective, permitted) = capabilities();
     let (fsuid, ruid) = (id(libc::SYS_setfsuid, -1), id(libc::SYS_getuid, 0));
     let user = |id| users.to_outside(id).unwrap_or(OVERFLOW_ID);

@@ -16,6 +16,7 @@
 //!         Node::place      parent and name of one object
 //!           NodeIndex, Dcache shards
 //! ```
+pub mod aside;
 pub mod board;
 mod codec;
 pub mod filter;

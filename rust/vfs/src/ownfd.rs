@@ -55,6 +55,11 @@ impl OwnFd {
         OwnFd::open(libc::AT_FDCWD, proc_path(self.0).as_cstr(), flags, 0)
     }
 
+    /// A copy: another number for the same open file description.
+    pub fn again(&self) -> Result<OwnFd, Errno> {
+        fd::hidden::duplicate(self.0).map(OwnFd)
+    }
+
     /// The number; owned by self.
     pub fn raw(&self) -> i32 {
         self.0

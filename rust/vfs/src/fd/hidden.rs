@@ -37,6 +37,14 @@ pub fn hide(fd: i32) -> i32 {
     }
 }
 
+/// A hidden copy of a descriptor, close-on-exec.
+pub fn duplicate(fd: i32) -> Result<i32, Errno> {
+    // SAFETY: plain descriptor numbers.
+    let new = unsafe { call!(SYS_fcntl, fd, libc::F_DUPFD_CLOEXEC, floor()) }?;
+    filter::mark_fd(new as i32, filter::HIDDEN);
+    Ok(new as i32)
+}
+
 /// Closes a hidden descriptor that is not kept in a [`Hidden`].
 pub fn close(fd: i32) {
     filter::mark_fd(fd, filter::KERNEL);

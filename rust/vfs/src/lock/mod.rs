@@ -6,6 +6,7 @@
 //! description for `F_OFD_SETLK` and flock, whose [`Description`] is a kernel description of its
 //! own, shared over fork and exec like the one it stands for. A killed process leaves no lock.
 mod append;
+mod beside;
 mod description;
 mod record;
 mod shadow;

@@ -40,9 +40,8 @@ impl Shadow {
 
 impl Locks {
     /// fcntl(2) with a lock command. `EBADF` where the access mode does not fit the lock, `EINVAL`,
-    /// `EOVERFLOW`, `EAGAIN`, `ENOLCK` (no run-time directory; or a second description's first OFD
-    /// lock while this process holds record locks on the same object, which opening the shadow
-    /// again would lose). A wait is left to the caller: `EINTR`, `EDEADLK`.
+    /// `EOVERFLOW`, `EAGAIN`, `ENOLCK` (no run-time directory; or, where [`super::beside`] cannot
+    /// work, a second description's first OFD lock while this process holds record locks). A wait is left to the caller: `EINTR`, `EDEADLK`.
     pub fn fcntl(&self, file: &OpenFile, cmd: i32, arg: i64) -> Op<i64> {
         let asked: libc::flock = user::get(arg)?;
         let (start, len) = absolute(file, &asked)?;
@@ -177,7 +176,10 @@ impl Locks {
     fn for_description(&self, node: &Node) -> Result<OwnFd, Errno> {
         let mut shadows = self.shadows.lock();
         match shadows.iter_mut().find(|s| s.is_of(node)) {
-            Some(shadow) => shadow.spare.take().ok_or(Errno::ENOLCK),
+            Some(shadow) => match shadow.spare.take() {
+                Some(spare) => Ok(spare),
+                None => shadow::open_beside(node),
+            },
             None => shadow::open(node),
         }
     }

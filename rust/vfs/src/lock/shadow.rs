@@ -2,10 +2,11 @@
 //! directory. Every description of one keeps it with a shared flock(2) while it is in use - a world
 //! of its own, that record locks do not meet - so whoever gets it exclusively is alone with it and
 //! may remove it. What killed processes leave is removed by those that lock something later.
+use super::beside;
 use crate::node::Node;
-use crate::ownfd::OwnFd;
+use crate::ownfd::{stat_of, OwnFd};
 use crate::{call, rundir, Errno};
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::sync::atomic::Ordering;
 
 const DIRECTORY: &str = "locks";
@@ -17,18 +18,37 @@ const SWEPT: usize = 32;
 /// While this process holds record locks of its own on the object it must not be called: the
 /// number a description is born at is closed again, and the locks with it.
 pub(super) fn open(node: &Node) -> Result<OwnFd, Errno> {
+    let path = path(node)?;
+    Ok(OwnFd::hide(born(&path)?))
+}
+
+/// The same for a process that may hold record locks on it.
+pub(super) fn open_beside(node: &Node) -> Result<OwnFd, Errno> {
+    beside::open(&path(node)?)
+}
+
+fn path(node: &Node) -> Result<CString, Errno> {
     node.shadowed.store(true, Ordering::Relaxed);
     rundir::subdirectory(DIRECTORY).map_err(|_| Errno::ENOLCK)?;
-    let name = name(node);
+    rundir::file(&name(node)).map_err(|_| Errno::ENOLCK)
+}
+
+/// A descriptor of a shadow file, made if need be and kept, at the lowest free number. `ENOLCK`.
+pub(super) fn born(path: &CStr) -> Result<i32, Errno> {
+    let flags = libc::O_RDWR | libc::O_CREAT | libc::O_NOFOLLOW | libc::O_CLOEXEC;
     for _ in 0..1000 {
-        let fd = rundir::open(&name, libc::O_RDWR | libc::O_CREAT).map_err(|_| Errno::ENOLCK)?;
+        // SAFETY: a string; numbers.
+        let fd = unsafe { call!(SYS_openat, libc::AT_FDCWD, path.as_ptr(), flags, 0o600) };
+        let fd = fd.map_err(|_| Errno::ENOLCK)? as i32;
         // Somebody is removing it, or has: it is not the one others will find.
-        if flock(&fd, libc::LOCK_SH).is_ok() && fd.stat()?.st_nlink > 0 {
+        if flock(fd, libc::LOCK_SH).is_ok() && stat_of(fd)?.st_nlink > 0 {
             return Ok(fd);
         }
-        drop(fd);
-        // SAFETY: no memory involved.
-        let _ = unsafe { call!(SYS_sched_yield) };
+        // SAFETY: our own descriptor; no memory involved.
+        unsafe {
+            let _ = call!(SYS_close, fd);
+            let _ = call!(SYS_sched_yield);
+        }
     }
     Err(Errno::ENOLCK)
 }
@@ -57,16 +77,16 @@ fn remove_unused(path: &CStr) {
         return;
     };
     let unnamed = |st: libc::stat| st.st_nlink == 0;
-    if flock(&fd, libc::LOCK_EX).is_ok() && !fd.stat().is_ok_and(unnamed) {
+    if flock(fd.raw(), libc::LOCK_EX).is_ok() && !fd.stat().is_ok_and(unnamed) {
         // SAFETY: the path is a string. Nobody has made another file of that name: ours is there.
         let _ = unsafe { call!(SYS_unlinkat, libc::AT_FDCWD, path.as_ptr(), 0) };
     }
 }
 
 /// flock(2), without waiting.
-fn flock(fd: &OwnFd, kind: i32) -> Result<i64, Errno> {
+fn flock(fd: i32, kind: i32) -> Result<i64, Errno> {
     // SAFETY: no memory involved.
-    unsafe { call!(SYS_flock, fd.raw(), kind | libc::LOCK_NB) }
+    unsafe { call!(SYS_flock, fd, kind | libc::LOCK_NB) }
 }
 
 fn name(node: &Node) -> String {

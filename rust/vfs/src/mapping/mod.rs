@@ -8,6 +8,7 @@ mod region;
 
 pub use pages::Pages;
 use region::Region;
+pub use region::Writing;
 
 use crate::filter::pil_filter;
 use crate::gate::{Guard, Guarded};
@@ -73,13 +74,20 @@ impl Mappings {
     }
 
     /// Records that `len` bytes at `start` now show the pages from `offset` on. Whatever was
-    /// recorded there is gone. `write`: takes over the writer [`Pages::prepare`] counted.
-    pub fn insert(&self, start: usize, len: usize, offset: u64, pages: Arc<Pages>, write: bool) {
+    /// recorded there is gone. [`Writing::Now`] takes over the writer [`Pages::prepare`] counted.
+    pub fn insert(
+        &self,
+        start: usize,
+        len: usize,
+        offset: u64,
+        pages: Arc<Pages>,
+        writing: Writing,
+    ) {
         let mut inner = self.inner.lock();
         let gone = inner.cut(start, len);
         inner
             .regions
-            .push(Region::new(start, len, offset, pages, write));
+            .push(Region::new(start, len, offset, pages, writing));
         publish(&inner);
         drop(inner);
         drop(gone);
@@ -95,9 +103,9 @@ impl Mappings {
         !gone.is_empty()
     }
 
-    /// The mapping an address lies in: its pages, the file offset shown there, whether it is
-    /// shared and writable, and how many bytes of it follow.
-    pub fn find(&self, address: usize) -> Option<(Arc<Pages>, u64, bool, usize)> {
+    /// The mapping an address lies in: its pages, the file offset shown there, whether the
+    /// file is written through it, and how many bytes of it follow.
+    pub fn find(&self, address: usize) -> Option<(Arc<Pages>, u64, Writing, usize)> {
         let inner = self.inner.lock();
         let region = inner.regions.iter().find(|r| r.contains(address))?;
         Some(region.at(address))
@@ -117,6 +125,17 @@ impl Mappings {
             .regions
             .iter()
             .any(|r| r.overlap(start, len).is_some())
+    }
+
+    /// The parts of a range of addresses that mprotect(2) may make writable: the pages, where the
+    /// part begins, its length, the file offset shown there.
+    pub fn to_be_written(&self, start: usize, len: usize) -> Vec<(Arc<Pages>, usize, usize, u64)> {
+        let inner = self.inner.lock();
+        let part = |r: &Region| {
+            let (at, len, offset) = r.to_be_written(start, len)?;
+            Some((r.pages().clone(), at, len, offset))
+        };
+        inner.regions.iter().filter_map(part).collect()
     }
 
     /// msync(2): writes what was changed in the shared mappings of a range.

@@ -26,7 +26,7 @@ pub fn after(p: &'static Process, op: OpId, a: [i64; 6], ret: i64) -> i64 {
         op::credentials if ret >= 0 => p.credentials.invalidate(),
         op::unshare if ret == 0 => {
             if a[0] as i32 & libc::CLONE_NEWUSER != 0 {
-                p.credentials.invalidate();
+                p.credentials.renumbered();
             }
             if a[0] as i32 & libc::CLONE_NEWNS != 0 {
                 p.mounts.other_name_space();

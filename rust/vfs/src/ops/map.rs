@@ -2,6 +2,7 @@
 //! mapped the file; the arguments it can judge itself (alignment, flags, addresses) are left to it.
 use crate::file::OpenFile;
 use crate::inherit::stage;
+use crate::mapping::Writing;
 use crate::ownfd::OwnFd;
 use crate::process::Process;
 use crate::{call, fail, Errno, Op, Reject};
@@ -22,6 +23,11 @@ pub fn mmap(p: &'static Process, a: [i64; 6]) -> Op<i64> {
     };
     let shared = is_shared(flags as i32)?;
     let write = shared && prot as i32 & libc::PROT_WRITE != 0;
+    let writing = match (write, shared && file.can_write()) {
+        (true, _) => Writing::Now,
+        (false, true) => Writing::Later,
+        _ => Writing::No,
+    };
     check(&file, write)?;
     if len == 0 || offset < 0 || offset % 4096 != 0 {
         return fail(Errno::EINVAL);
@@ -41,7 +47,7 @@ pub fn mmap(p: &'static Process, a: [i64; 6]) -> Op<i64> {
     match mapped {
         Ok(at) => p
             .mappings
-            .insert(at as usize, len as usize, offset as u64, pages, write),
+            .insert(at as usize, len as usize, offset as u64, pages, writing),
         Err(_) if write => pages.remove_writer(),
         Err(_) => {}
     }
@@ -95,7 +101,7 @@ pub fn msync(p: &'static Process, a: [i64; 6]) -> Op<i64> {
 /// mremap(2). A mapping that grows is filled first; it moves with its file offset.
 pub fn mremap(p: &'static Process, a: [i64; 6]) -> Op<i64> {
     let [old, old_len, new_len, flags, new, _] = a;
-    let Some((pages, offset, write, _)) = p.mappings.find(old as usize) else {
+    let Some((pages, offset, writing, _)) = p.mappings.find(old as usize) else {
         if flags as i32 & libc::MREMAP_FIXED != 0 {
             p.mappings.remove(new as usize, new_len as usize);
         }
@@ -107,7 +113,7 @@ pub fn mremap(p: &'static Process, a: [i64; 6]) -> Op<i64> {
     }
     // SAFETY: the arguments are the application's.
     let at = unsafe { call!(SYS_mremap, old, old_len, new_len, flags, new) }?;
-    if write {
+    if writing == Writing::Now {
         pages.add_writer();
     }
     // An old length of 0 makes a second mapping; MREMAP_DONTUNMAP keeps the old one.
@@ -115,12 +121,42 @@ pub fn mremap(p: &'static Process, a: [i64; 6]) -> Op<i64> {
         p.mappings.remove(old as usize, old_len as usize);
     }
     p.mappings
-        .insert(at as usize, new_len as usize, offset, pages, write);
+        .insert(at as usize, new_len as usize, offset, pages, writing);
     Ok(at)
 }
 
 /// madvise(2): advice about our pages is advice about a memfd's; the kernel takes it.
 pub fn madvise(_p: &'static Process, _a: [i64; 6]) -> Op<i64> {
+    Err(Reject::NotOurs)
+}
+
+/// mprotect(2). A shared mapping of a file that was open for writing shows pages that can only be
+/// read until it is to be written itself: then it is made one that is. `EACCES` where another
+/// session maps the file shared and writable, or what it needs cannot be had. What protection the
+/// range gets is left to the kernel in any case.
+pub fn mprotect(p: &'static Process, a: [i64; 6]) -> Op<i64> {
+    let (start, prot) = (a[0] as usize, a[2] as i32);
+    let known = libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC;
+    let Ok(len) = page_up(a[1] as u64) else {
+        return Err(Reject::NotOurs);
+    };
+    if prot & libc::PROT_WRITE == 0 || prot & !known != 0 || start % 4096 != 0 {
+        return Err(Reject::NotOurs);
+    }
+    for (pages, at, len, offset) in p.mappings.to_be_written(start, len as usize) {
+        let memory = pages
+            .prepare(offset, len as u64, true)
+            .map_err(|_| Errno::EACCES)?;
+        let flags = libc::MAP_SHARED | libc::MAP_FIXED;
+        // SAFETY: the same pages of the same memfd take the place of the mapping that is there.
+        match unsafe { call!(SYS_mmap, at, len, prot, flags, memory, offset) } {
+            Ok(_) => p.mappings.insert(at, len, offset, pages, Writing::Now),
+            Err(e) => {
+                pages.remove_writer();
+                return Err(e.into());
+            }
+        }
+    }
     Err(Reject::NotOurs)
 }
 

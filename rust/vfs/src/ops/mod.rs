@@ -50,7 +50,7 @@ pub use fcntl::fcntl;
 pub use flock::flock;
 pub use ioctl::ioctl;
 pub use limits::file_size_limit;
-pub use map::{madvise, mmap, mremap, msync, munmap, remap_file_pages};
+pub use map::{madvise, mmap, mprotect, mremap, msync, munmap, remap_file_pages};
 pub use names::{linkat, mknodat, readlinkat, renameat2, symlinkat, unlinkat};
 pub use open::{openat, openat2};
 pub use process::exit_group;
