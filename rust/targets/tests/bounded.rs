@@ -77,7 +77,7 @@ fn feed_all(target: &Target, count: u64) {
             target.name
         );
         std::io::stdout().flush().expect("stdout");
-        (0..count.div_ceil(10)).for_each(|n| feed(target, by_the_clock + n));
+        (0..count.div_ceil(30)).for_each(|n| feed(target, by_the_clock + n));
     }
     let first = first.unwrap_or(1);
     (first..first + count).for_each(|seed| feed(target, seed));
