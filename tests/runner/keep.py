@@ -172,6 +172,8 @@ def refused(place):
     for words, env, status, said in (
         (options, place.env, 1, "cannot be mounted"),
         ([], place.env, 2, "say whose handles"),
+        ([*place.mount.options(), "--mount", "/b=daos://pool/other"], place.env, 2, "one container"),
+        (["--mount", "/b=daos://pool/cont/below"], place.env, 2, "one container"),
         (place.mount.options(), dict(place.env, PIL4DFS_RUNDIR="/usr"), 1, "run directory"),
     ):
         done = base.run([place.tool, "keep", *words], place.who, base.clean_env(**env), "/", 60)

@@ -45,6 +45,8 @@ pub struct Keep {
 
 /// How long a keeper that is told to end may take, and is waited for.
 const STOP: Duration = Duration::from_secs(10);
+/// Options that name several containers, or a part of one, become these.
+const MORE: [&str; 2] = ["PIL4DFS_MOUNTS", "PIL4DFS_CONFIG"];
 /// What the one in the background says to the one that waits.
 const READY: &[u8] = b"ready\n";
 
@@ -56,6 +58,11 @@ impl Keep {
             .into_iter()
             .filter(|(name, _)| *name != "LD_PRELOAD");
         let variables: Vec<_> = variables.collect();
+        if variables.iter().any(|(name, _)| MORE.contains(name)) {
+            return Err(Failure::usage(
+                "a keeper holds one container: start one for each, by --pool, --cont and --mount",
+            ));
+        }
         if let Some(dir) = value("PIL4DFS_RUNDIR") {
             vfs::rundir::set(dir);
         }
