@@ -100,6 +100,26 @@ def short_tools_and_lists(stage):
 
 
 @case
+def given_back_by_umount(stage):
+    """umount(2) of a dfuse mount reaches the kernel from a program under the library."""
+    root = stage.serve().point
+    write(root + "/f", b"x")
+    program = f"""
+import ctypes, errno, os
+libc = ctypes.CDLL(None, use_errno=True)
+def umount(path): return errno.errorcode[ctypes.get_errno()] if libc.umount2(path.encode(), 0) else 'fine'
+root = {root!r}
+print(open(root + '/f').read()); os.mkdir(root + '/d')
+print(umount(root + '/d'), umount(root + '/f'))
+fd = os.open('/proc/self/mountinfo', 0)
+os.chdir(root); print(umount(root)); os.chdir('/')
+print(umount(root + '/'), os.path.ismount(root), os.path.exists(root + '/f'))
+"""
+    equal(guest(stage, program), "x\nEPERM EPERM\nEBUSY\nfine False False\n", "what it got")
+    check(root not in mounts(), "unmounted")
+
+
+@case
 def what_the_library_writes_shows(stage):
     root = stage.serve().point
     write(root + "/f", b"old")

@@ -131,6 +131,11 @@ impl MountTable {
         }
     }
 
+    /// The kernel's table may have changed: it is looked at before the next path.
+    pub(crate) fn look_soon(&self) {
+        self.looked.store(0, Ordering::Relaxed);
+    }
+
     /// The name space is another from now on: everything is looked at anew.
     pub(crate) fn other_name_space(&self) {
         if let Some(watch) = &self.watch {

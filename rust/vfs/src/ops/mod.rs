@@ -30,6 +30,7 @@ mod seek;
 mod stat;
 pub mod statfs;
 mod sync;
+mod umount;
 mod unix;
 mod xattr;
 
@@ -58,5 +59,6 @@ pub use seek::lseek;
 pub use stat::{statat, statx};
 pub use statfs::{fstatfs, statfs};
 pub use sync::{fadvise64, fdatasync, fsync, readahead, sync_file_range, syncfs};
+pub use umount::umount2;
 pub use unix::{bind, connect};
 pub use xattr::{getxattr_args, getxattrat, listxattrat, removexattrat, setxattr_args, setxattrat};
