@@ -12,6 +12,8 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <gnu/libc-version.h>
+#include <link.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -148,12 +150,64 @@ static bool arm(void)
 	return true;
 }
 
+/* libc's object, looked for by an address in it. */
+struct libc {
+	uintptr_t inside, base;
+	const ElfW(Dyn) *dynamic;
+};
+
+static int is_libc(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	struct libc *libc = arg;
+	bool found = false;
+
+	(void)size;
+	for (int i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *p = &info->dlpi_phdr[i];
+
+		if (p->p_type == PT_LOAD && libc->inside - info->dlpi_addr - p->p_vaddr < p->p_memsz)
+			found = true;
+		if (p->p_type == PT_DYNAMIC)
+			libc->dynamic = (const ElfW(Dyn) *)(info->dlpi_addr + p->p_vaddr);
+	}
+	libc->base = info->dlpi_addr;
+	return found;
+}
+
+/*
+ * libc learns of the program's arguments in its own constructor, which may come after ours. Where
+ * DAOS is loaded in ours, the loader has libc begin for it, with the arguments that libc knows:
+ * none, and it never asks again. So it begins here, as the loader would have it begin, and a
+ * second time from there, to no effect.
+ */
+static void libc_begins(int argc, char **argv, char **envp)
+{
+	typedef void init(int, char **, char **);
+	struct libc libc = { .inside = (uintptr_t)gnu_get_libc_version };
+	init **array = NULL, *first = NULL;
+	size_t count = 0;
+
+	if (*program_invocation_name || !dl_iterate_phdr(is_libc, &libc) || !libc.dynamic)
+		return;
+	for (const ElfW(Dyn) *d = libc.dynamic; d->d_tag != DT_NULL; d++) {
+		if (d->d_tag == DT_INIT)
+			first = (init *)(libc.base + d->d_un.d_ptr);
+		if (d->d_tag == DT_INIT_ARRAY)
+			array = (init **)(libc.base + d->d_un.d_ptr);
+		if (d->d_tag == DT_INIT_ARRAYSZ)
+			count = d->d_un.d_val / sizeof(*array);
+	}
+	if (first)
+		first(argc, argv, envp);
+	for (size_t i = 0; array && i < count; i++)
+		array[i](argc, argv, envp);
+}
+
 /* From the constructor, or before any (linked.c). */
 void pil_begin(int argc, char **argv, char **envp)
 {
 	bool armed;
 
-	(void)argc, (void)argv;
 	if (getauxval(AT_SECURE)) {
 		pil_note("a set-id program is left alone");
 		return;
@@ -169,8 +223,10 @@ void pil_begin(int argc, char **argv, char **envp)
 	}
 	pil_tls.held--;
 	pil_tls.depth--;
-	if (armed)
+	if (armed) {
+		libc_begins(argc, argv, environ);
 		pil_adopt_now();
+	}
 }
 
 int pil_arm_late(void)

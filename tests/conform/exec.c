@@ -1,6 +1,15 @@
 /* execve(2): descriptors, offsets and the working directory go along. */
 #include "t.h"
 
+static int seen_argc;
+static char **seen_argv;
+
+static __attribute__((constructor)) void early(int argc, char **argv)
+{
+	seen_argc = argc;
+	seen_argv = argv;
+}
+
 /* What this program does when it is the one executed. */
 static int as_helper(int argc, char **argv)
 {
@@ -62,6 +71,17 @@ static int as_helper(int argc, char **argv)
 	}
 	if (strcmp(what, "dir") == 0)
 		return openat(fd, "f", O_RDONLY) >= 0 ? 0 : 21;
+	if (strcmp(what, "named") == 0) {
+		const char *base = strrchr(argv[0], '/') + 1;
+
+		/* What libc and constructors know of the arguments. */
+		return strcmp(program_invocation_name, argv[0]) == 0 &&
+				       strcmp(program_invocation_short_name,
+					      base) == 0 &&
+				       seen_argc == argc && seen_argv == argv
+			       ? 0
+			       : 25;
+	}
 	if (strcmp(what, "lowest") == 0)
 		return open("/dev/null", O_RDONLY) == fd ? 0 : 22;
 	return 99;
@@ -262,6 +282,17 @@ static void own_environment(void)
 	CHECK_FILE(t_at("f"), "yes\n");
 }
 
+/* A program that begins with a file open knows its name. */
+static void own_name(void)
+{
+	int fd = MUST(open(t_at("f"), O_RDWR | O_CREAT, 0644));
+
+	helper("@named", fd, NULL);
+	MUST(chdir(t_dir));
+	helper("@named", fd, NULL);
+	CHECK_OK(close(fd));
+}
+
 static void lowest_number(void)
 {
 	int fd = MUST(open("/dev/null", O_RDONLY));
@@ -295,17 +326,12 @@ static void failing(void)
 }
 
 static const struct t_case cases[] = {
-	CASE(descriptor_goes_along),
-	CASE(cloexec_does_not),
-	CASE(flags_and_twins),
-	CASE(working_directory),
-	CASE(directory_descriptor),
-	CASE(again_and_again),
-	CASE(unlinked_file),
-	CASE(redirected),
-	CASE(own_environment),
-	CASE(lowest_number),
-	CASE(failing),
+	CASE(descriptor_goes_along), CASE(cloexec_does_not),
+	CASE(flags_and_twins),	     CASE(working_directory),
+	CASE(directory_descriptor),  CASE(again_and_again),
+	CASE(unlinked_file),	     CASE(redirected),
+	CASE(own_environment),	     CASE(own_name),
+	CASE(lowest_number),	     CASE(failing),
 	CASE(from_nowhere),
 };
 
