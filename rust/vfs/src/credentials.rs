@@ -230,6 +230,13 @@ fn current(users: IdMap, group_ids: IdMap) -> Ids {
     }
 }
 
+/// User and group as the name space around this one knows them; `None` where it does not.
+pub(crate) fn outside(uid: u32, gid: u32) -> Option<(u32, u32)> {
+    let uid = id_map(c"/proc/self/uid_map").to_outside(uid)?;
+    let gid = id_map(c"/proc/self/gid_map").to_outside(gid)?;
+    Some((uid, gid))
+}
+
 /// A map of ids; the identity where there is none to be read.
 fn id_map(path: &std::ffi::CStr) -> IdMap {
     let mut buf = vec![0u8; 16384];

@@ -1,5 +1,5 @@
 //! The run-time directory of this user on this node: lock shadows, the parked working directory,
-//! staged programs, kept handles. `PIL4DFS_RUNDIR`, else `/dev/shm/pil4dfs-<euid>`; mode 0700, owned by the
+//! staged programs, kept handles. `PIL4DFS_RUNDIR`, else `/dev/shm/pil4dfs-UID`; mode 0700, owned by the
 //! effective user, never a link. What lies in it may be removed at any time by its owner.
 use crate::ownfd::{self, OwnFd};
 use crate::Errno;
@@ -67,9 +67,12 @@ pub fn each(name: &str, f: &mut dyn FnMut(&CStr)) {
     });
 }
 
+/// Named by the user's number in the initial name space: a root of his own making is no other user.
 fn default() -> CString {
     // SAFETY: no memory involved.
-    let uid = unsafe { crate::call!(SYS_geteuid) }.unwrap_or(0);
+    let ids = unsafe { (crate::call!(SYS_geteuid), crate::call!(SYS_getegid)) };
+    let (uid, gid) = (ids.0.unwrap_or(0) as u32, ids.1.unwrap_or(0) as u32);
+    let uid = crate::credentials::outside(uid, gid).map_or(uid, |ids| ids.0);
     CString::new(format!("/dev/shm/pil4dfs-{uid}")).unwrap_or_default()
 }
 

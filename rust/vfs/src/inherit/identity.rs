@@ -3,7 +3,7 @@
 //! A child's own step waits until it uses something of ours ([`catch_up`]): most children exec or
 //! end before, and each page they write is copied for them. Everything here is async-signal-safe
 //! and allocates nothing.
-use crate::{inherit, kernel, Errno};
+use crate::{credentials, inherit, kernel, Errno};
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 static PID: AtomicI32 = AtomicI32::new(0);
@@ -32,6 +32,8 @@ const BUSY: u32 = 3;
 
 /// Effective user and group at start: handles and descriptors are theirs alone.
 static IDS: AtomicU64 = AtomicU64::new(0);
+/// How many user name spaces the process has left for one of its own making.
+static LEFT: AtomicU32 = AtomicU32::new(0);
 
 /// Records the process; called once when the mounts are known, and by every first use before.
 pub fn start() {
@@ -42,11 +44,24 @@ pub fn start() {
     }
 }
 
-/// True if the effective ids are not those of the start any more.
+/// True if the effective ids are not those of the start any more. In a user name space this process
+/// has made for itself (unshare(2)) they are the same user under another number.
 pub(super) fn changed_identity() -> bool {
     let (uid, gid) = effective_ids();
     start();
-    IDS.load(Ordering::Acquire) != (u64::from(uid) << 32 | u64::from(gid))
+    let is_start =
+        |uid, gid| IDS.load(Ordering::Acquire) == (u64::from(uid) << 32 | u64::from(gid));
+    match LEFT.load(Ordering::Relaxed) {
+        0 => !is_start(uid, gid),
+        1 => credentials::outside(uid, gid).is_none_or(|(uid, gid)| !is_start(uid, gid)),
+        // Its map leads to the one before, and that one's is not to be had any more.
+        _ => true,
+    }
+}
+
+/// This process has made itself a user name space.
+pub fn left_user_name_space() {
+    LEFT.fetch_add(1, Ordering::Relaxed);
 }
 
 /// Effective user and group, from the kernel.

@@ -12,6 +12,7 @@ pub mod environment;
 pub mod fork;
 pub mod identity;
 pub mod libraries;
+pub mod loader;
 pub mod manifest;
 pub mod overlay;
 pub mod privileged;
@@ -23,5 +24,7 @@ pub mod stage;
 pub use adopt::{adopt, adopt_from, program};
 pub use environment::{keep, Kept};
 pub use fork::{fork_child, fork_parent, fork_prepare, is_idle_child, set_child};
-pub use identity::{catch_up, in_shared_child, only_in_own_memory, pid, start};
+pub use identity::{
+    catch_up, in_shared_child, left_user_name_space, only_in_own_memory, pid, start,
+};
 pub use overlay::{overlay_get, overlay_set, Seen};

@@ -17,8 +17,10 @@ pub struct Scratch {
     pub given: Vec<*const c_char>,
     /// Strings of ours the two point to.
     pub strings: Vec<CString>,
-    /// Leading arguments of an interpreter, in order; they replace `argv[0]`.
+    /// Leading arguments of an interpreter, in order; they replace the first `replaced` ones.
     pub prefix: Vec<CString>,
+    /// 0: as 1.
+    pub replaced: usize,
 }
 
 // SAFETY: a block is used by one thread at a time; the pointers are only handed to the kernel.

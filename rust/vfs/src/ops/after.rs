@@ -12,7 +12,7 @@ use crate::mount::fd_path;
 use crate::ops::{births, limits};
 use crate::process::Process;
 use crate::resolve::{self, Follow, Options};
-use crate::{fail, ownfd, user, Errno, Op, Reject};
+use crate::{fail, inherit, ownfd, user, Errno, Op, Reject};
 use std::ffi::CString;
 use std::hash::Hasher;
 use std::mem::MaybeUninit;
@@ -26,6 +26,7 @@ pub fn after(p: &'static Process, op: OpId, a: [i64; 6], ret: i64) -> i64 {
         op::credentials if ret >= 0 => p.credentials.invalidate(),
         op::unshare if ret == 0 => {
             if a[0] as i32 & libc::CLONE_NEWUSER != 0 {
+                inherit::left_user_name_space();
                 p.credentials.renumbered();
             }
             if a[0] as i32 & libc::CLONE_NEWNS != 0 {

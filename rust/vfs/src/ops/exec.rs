@@ -3,6 +3,7 @@
 //! path the caller gave.
 use crate::inherit::carry::Carry;
 use crate::inherit::libraries::{self, Image};
+use crate::inherit::loader;
 use crate::inherit::scratch::{scratch, Scratch};
 use crate::inherit::script::{self, Format, NESTED};
 use crate::inherit::{self, carry, environment, privileged, stage};
@@ -15,7 +16,7 @@ use crate::resolve::{self, Located, Options};
 use crate::{call, fail, kernel, ownfd, user, Errno, Op, Reject};
 use dfs::{Attr, Kind};
 use once_cell::sync::OnceCell;
-use std::ffi::{c_char, c_long, CString};
+use std::ffi::{c_char, c_long, CStr, CString};
 use std::sync::Arc;
 
 /// Milliseconds a staged copy may be busy.
@@ -295,7 +296,10 @@ fn run(
     let search = match program {
         Program::Staged(staged) => staged.search.clone(),
         _ if closed => None,
-        _ => kernels_search(p, program, envp)?,
+        _ => match loaders(p, scratch, program, argv, envp)? {
+            Some(search) => search,
+            None => kernels_search(p, program, envp)?,
+        },
     };
     let preload = match closed {
         true => None,
@@ -372,6 +376,42 @@ fn kernels_search(
     Ok(image.and_then(|image| libraries::search_path(p, &image, path.as_bytes(), &given)))
 }
 
+/// The dynamic loader's arguments and search path, if that is the program and what it is to run
+/// concerns us.
+#[allow(clippy::option_option)]
+fn loaders(
+    p: &'static Process,
+    scratch: &mut Scratch,
+    program: &Program,
+    argv: i64,
+    envp: i64,
+) -> Result<Option<Option<Vec<u8>>>, Errno> {
+    let Program::Given { path, .. } = program else {
+        return Ok(None);
+    };
+    let is_loader = |path: CString| loader::is_loader(path.to_bytes());
+    if !scratch.prefix.is_empty() || !user::path(*path).is_ok_and(is_loader) {
+        return Ok(None);
+    }
+    let mut words = Vec::new();
+    environment::strings(argv, &mut words)?;
+    for word in &words {
+        user::readable(*word as i64, 1)?;
+    }
+    // SAFETY: strings of the caller's, looked at just now.
+    let words: Vec<&CStr> = words
+        .iter()
+        .map(|s| unsafe { CStr::from_ptr(*s) })
+        .collect();
+    let given = environment::value(envp, environment::SEARCH)?;
+    let Some(loaded) = loader::loaded(p, &words, &given)? else {
+        return Ok(None);
+    };
+    scratch.prefix = loaded.arguments;
+    scratch.replaced = loaded.replaced;
+    Ok(Some(loaded.search))
+}
+
 /// The caller's arguments behind an interpreter's.
 fn arguments(scratch: &mut Scratch, argv: i64) -> Result<(), Errno> {
     scratch.argv.clear();
@@ -383,7 +423,8 @@ fn arguments(scratch: &mut Scratch, argv: i64) -> Result<(), Errno> {
     scratch
         .argv
         .extend(scratch.prefix.iter().map(|s| s.as_ptr()));
-    scratch.argv.extend(given.into_iter().skip(1));
+    let replaced = scratch.replaced.max(1);
+    scratch.argv.extend(given.into_iter().skip(replaced));
     scratch.argv.push(std::ptr::null());
     Ok(())
 }
