@@ -184,8 +184,7 @@ def pages(test):
     for page in ("libpil4dfs", "pil4dfs-functions"):
         made = subprocess.run(["python3", os.path.join(base.ROOT, "spec/generate.py"), "man", page], stdout=subprocess.PIPE, check=True)
         texts[f"{page}.7"] = made.stdout.decode()
-    # A page of another part of the package, which comes with the configuration file.
-    have = {os.path.basename(name) for name in texts} | {"pil4dfs.conf.5"}
+    have = {os.path.basename(name) for name in texts}
     wrong = []
     for name, text in texts.items():
         seen = re.findall(r"\.Xr ([\w.-]+) (\d)", text)

@@ -18,6 +18,7 @@ mod start;
 mod statistics;
 mod text;
 mod trace;
+mod values;
 mod watch;
 
 #[global_allocator]

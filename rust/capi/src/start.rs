@@ -96,6 +96,9 @@ fn prepare(config: &mut Config) -> bool {
     if !mounts.serves() {
         return false;
     }
+    for line in crate::values::complaints(&variable) {
+        log::warn!("{line}");
+    }
     match build(config, mounts) {
         Ok(_) => true,
         Err(e) => {
