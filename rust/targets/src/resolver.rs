@@ -432,7 +432,11 @@ impl Game<'_> {
     fn rename(&mut self, p: &Both) {
         let to = self.place();
         let flags = self.dice.pick(&[0, 0, 1, 2]);
-        let inner = |p: &Both| p.shown.ends_with("in") || p.shown.ends_with('n');
+        let inner = |p: &Both| {
+            let mut parts = p.shown.rsplit(['/', '#']);
+            let last = parts.find(|part| !part.is_empty() && *part != ".");
+            matches!(last, Some("in" | "n"))
+        };
         if [p, &to]
             .into_iter()
             .any(|p| inner(p) || names_mount(&p.shown))
