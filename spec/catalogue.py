@@ -18,11 +18,12 @@ COUNTERS = (
 )
 
 # The constants a lowering or a condition may name. They are equal on x86_64 and aarch64
-# except for O_DIRECTORY, which only the Rust side needs and takes from libc.
+# except for O_DIRECTORY, which only the Rust side needs and takes from libc. AT_BY_NUMBER is
+# our own: AT_EMPTY_PATH, and a mark (ops/attr.rs).
 CONSTANTS = {
     "O_CREAT": 0o100, "O_WRONLY": 1, "O_TRUNC": 0o1000,
     "AT_SYMLINK_NOFOLLOW": 0x100, "AT_REMOVEDIR": 0x200, "AT_EACCESS": 0x200,
-    "AT_EMPTY_PATH": 0x1000, "F_DUPFD": 0, "F_DUPFD_CLOEXEC": 1030,
+    "AT_EMPTY_PATH": 0x1000, "AT_BY_NUMBER": 0x40001000, "F_DUPFD": 0, "F_DUPFD_CLOEXEC": 1030,
 }
 AT_FDCWD = -100
 

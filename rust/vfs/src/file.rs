@@ -17,8 +17,7 @@ pub const STATUS_FLAGS: i32 =
     libc::O_APPEND | libc::O_NONBLOCK | libc::O_DIRECT | libc::O_NOATIME | libc::O_ASYNC;
 
 /// Flags of `open` that mean something only while opening.
-const CREATION_FLAGS: i32 =
-    libc::O_CREAT | libc::O_EXCL | libc::O_NOCTTY | libc::O_TRUNC | libc::O_CLOEXEC;
+const CREATION_FLAGS: i32 = libc::O_EXCL | libc::O_NOCTTY | libc::O_TRUNC | libc::O_CLOEXEC;
 
 /// The kernel's `O_LARGEFILE`, set on every file a 64-bit process opens (libc says 0).
 #[cfg(target_arch = "x86_64")]
@@ -36,7 +35,7 @@ pub struct OpenFile {
     pub node: Arc<Node>,
     /// Offset and status flags, shared over dup, fork and exec.
     pub slot: Slot,
-    /// Access mode and the flags of `open` that never change.
+    /// Access mode and the flags of `open` that never change; `O_CREAT` if that made the file.
     pub flags_access: i32,
     /// Position within a directory; unused for files.
     pub stream: Mutex<DirStream>,
@@ -75,7 +74,8 @@ impl Readiness {
 }
 
 impl OpenFile {
-    /// A new description of a node, at offset 0. `flags` are those of `open`. `ENFILE`, `ENOMEM`.
+    /// A new description of a node, at offset 0. `flags` are those of `open`, `O_CREAT` only if it
+    /// made the file. `ENFILE`, `ENOMEM`.
     pub fn open(_p: &'static Process, node: Arc<Node>, flags: i32) -> Result<Arc<OpenFile>, Errno> {
         if flags & libc::O_ACCMODE != libc::O_RDONLY {
             // A shell sets `ulimit -f` and opens its output: the limit is read again here.
@@ -112,7 +112,12 @@ impl OpenFile {
             let kept = libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW;
             return self.flags_access & kept;
         }
-        self.flags_access | self.slot.flags() | LARGEFILE
+        self.flags_access & !libc::O_CREAT | self.slot.flags() | LARGEFILE
+    }
+
+    /// What `fcntl(F_CREATED_QUERY)` answers: the open made the file.
+    pub fn was_created(&self) -> bool {
+        self.flags_access & libc::O_CREAT != 0
     }
 
     /// Opened for reading.

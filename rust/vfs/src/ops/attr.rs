@@ -8,6 +8,9 @@ use crate::{fail, user, Errno, Op};
 use dfs::{Attr, Kind, SetAttr, SetTime};
 
 const AT_FLAGS: i32 = libc::AT_SYMLINK_NOFOLLOW | libc::AT_EMPTY_PATH;
+/// The table's mark of fchmod(2) and fchown(2), which refuse an `O_PATH` descriptor as their kin with
+/// `AT_EMPTY_PATH` do not.
+const AT_BY_NUMBER: i32 = 0x4000_0000;
 const SETID: u32 = libc::S_ISUID | libc::S_ISGID;
 
 /// Applies a change and lets the process's own node of that object know.
@@ -84,7 +87,7 @@ fn writable(located: &Located) -> Result<(), Errno> {
 
 /// `fchmodat2(dirfd, path, mode, flags)`: the owner; links have no mode of their own.
 pub fn fchmodat2(p: &'static Process, a: [i64; 6]) -> Op<i64> {
-    let (mode, flags) = (a[2] as u32 & 0o7777, a[3] as i32);
+    let (mode, flags) = (a[2] as u32 & 0o7777, a[3] as i32 & !AT_BY_NUMBER);
     let located = settle(resolve::lookup(
         p,
         a[0],
@@ -94,8 +97,7 @@ pub fn fchmodat2(p: &'static Process, a: [i64; 6]) -> Op<i64> {
     if flags & !AT_FLAGS != 0 {
         return fail(Errno::EINVAL);
     }
-    if resolve::is_descriptor(a[0], a[1], flags) {
-        // fchmod(2), the common way here, refuses O_PATH
+    if a[3] as i32 & AT_BY_NUMBER != 0 {
         p.fds.get_data(a[0] as i32)?;
     }
     let located = located?;
@@ -140,7 +142,7 @@ const SYS_FCHMODAT2: i64 = 452;
 
 /// `fchownat(dirfd, path, uid, gid, flags)`. Set-id bits of files go, as in Linux.
 pub fn fchownat(p: &'static Process, a: [i64; 6]) -> Op<i64> {
-    let flags = a[4] as i32;
+    let flags = a[4] as i32 & !AT_BY_NUMBER;
     let located = settle(resolve::lookup(
         p,
         a[0],
@@ -149,6 +151,9 @@ pub fn fchownat(p: &'static Process, a: [i64; 6]) -> Op<i64> {
     ))?;
     if flags & !AT_FLAGS != 0 {
         return fail(Errno::EINVAL);
+    }
+    if a[4] as i32 & AT_BY_NUMBER != 0 {
+        p.fds.get_data(a[0] as i32)?;
     }
     let located = located?;
     if let Located::Outside(path) = located {

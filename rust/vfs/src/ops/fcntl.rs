@@ -39,7 +39,7 @@ pub fn fcntl(p: &'static Process, a: [i64; 6]) -> Op<i64> {
         libc::F_OFD_GETLK | libc::F_OFD_SETLK | libc::F_OFD_SETLKW => {
             p.locks.fcntl(&file, cmd, arg)
         }
-        F_CREATED_QUERY => Ok(0),
+        F_CREATED_QUERY => Ok(file.was_created().into()),
         libc::F_SETOWN | libc::F_GETOWN | F_SETOWN_EX | F_GETOWN_EX | F_SETSIG | F_GETSIG => {
             readiness(&file.readiness, cmd, arg)
         }

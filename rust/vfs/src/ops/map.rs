@@ -21,6 +21,9 @@ pub fn mmap(p: &'static Process, a: [i64; 6]) -> Op<i64> {
         Err(Reject::NotOurs) => return displaced(p, a),
         Err(e) => return Err(e),
     };
+    if file.is_path() {
+        return fail(Errno::EBADF);
+    }
     let shared = is_shared(flags as i32)?;
     let write = shared && prot as i32 & libc::PROT_WRITE != 0;
     let writing = match (write, shared && file.can_write()) {
@@ -28,10 +31,10 @@ pub fn mmap(p: &'static Process, a: [i64; 6]) -> Op<i64> {
         (false, true) => Writing::Later,
         _ => Writing::No,
     };
-    check(&file, write)?;
     if len == 0 || offset < 0 || offset % 4096 != 0 {
         return fail(Errno::EINVAL);
     }
+    check(&file, write)?;
     let len = page_up(len as u64)?;
     if !shared && flags as i32 & libc::MAP_DENYWRITE != 0 {
         if let Some(at) = map_library(&file, a) {
@@ -177,11 +180,8 @@ fn is_shared(flags: i32) -> Result<bool, Errno> {
     }
 }
 
-/// The kernel's checks of the descriptor, in its order.
+/// The kernel's checks of what is open, in its order.
 fn check(file: &OpenFile, write: bool) -> Result<(), Errno> {
-    if file.is_path() {
-        return Err(Errno::EBADF);
-    }
     if !file.can_read() || write && !file.can_write() {
         return Err(Errno::EACCES);
     }

@@ -150,6 +150,7 @@ fn open(
             wish.valid()?;
         }
         let located = located?;
+        let made = matches!(located, Opened::Created(_));
         let node = match located {
             Opened::Created(node) => node,
             Opened::Located(Located::Outside(path)) => return outside::open(p, &path, flags, mode),
@@ -158,7 +159,8 @@ fn open(
                 None => continue,
             },
         };
-        let file = OpenFile::open(p, node, flags)?;
+        let kept = if made { flags } else { flags & !libc::O_CREAT };
+        let file = OpenFile::open(p, node, kept)?;
         return Ok(i64::from(
             p.fds.install(file, flags & libc::O_CLOEXEC != 0)?,
         ));
