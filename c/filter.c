@@ -93,6 +93,17 @@ static int order(const char *path, const struct pil_prefix *mount, uint32_t *sam
 	return b == '/' || a > b ? 1 : -1;
 }
 
+static inline bool at_or_below(const char *path, const struct pil_prefix *mount)
+{
+	const char *point = mount->path, *end = point + mount->len;
+
+	while (point < end && *path == *point) {
+		path++;
+		point++;
+	}
+	return point == end && (*path == '/' || *path == '\0');
+}
+
 /* Of mount points none of which lies below another only one can be in front of a path. */
 static bool below_a_mount(const char *path)
 {
@@ -100,6 +111,8 @@ static bool below_a_mount(const char *path)
 	uint32_t low = 0, high = mounts ? mounts->count : 0;
 	uint32_t below = 0, above = 0; /* bytes in common with the mount points around */
 
+	if (pil_likely(high == 1)) /* the common table */
+		return at_or_below(path, &mounts->at[0]);
 	while (low < high) {
 		uint32_t middle = low + (high - low) / 2, same = below < above ? below : above;
 		int where = order(path, &mounts->at[middle], &same);

@@ -16,7 +16,8 @@ int main(int argc, char **argv)
 	char cwd[PATH_MAX];
 
 	(void)argc;
-	printf("secure %d, active %d", getauxval(AT_SECURE) != 0, pil4dfs_active());
+	printf("secure %d, active %d", getauxval(AT_SECURE) != 0,
+	       pil4dfs_active());
 	printf(", there %d", access(argv[1], F_OK) == 0);
 	printf(", written %d", write(5, "+\n", 2) == 2);
 	printf(", cwd %s\n", getcwd(cwd, sizeof(cwd)) ? cwd : "none");
