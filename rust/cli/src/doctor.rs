@@ -3,7 +3,7 @@
 use crate::finding::Findings;
 use crate::probe::{Library, Touched};
 use crate::target::Target;
-use crate::{locate, variables, Failure};
+use crate::{locate, progress, variables, Failure};
 use clap::Args;
 use std::ffi::OsString;
 use std::io::Read;
@@ -80,6 +80,7 @@ impl Doctor {
             .spawn()
             .map_err(failed)?;
         let end = Instant::now() + Duration::from_secs(self.timeout);
+        let sign = progress::wait("asking the mounts");
         let hung = loop {
             match child.try_wait().map_err(failed)? {
                 Some(_) => break false,
@@ -88,9 +89,13 @@ impl Doctor {
                     let _ = child.wait();
                     break true;
                 }
-                None => std::thread::sleep(Duration::from_millis(20)),
+                None => {
+                    sign.tick();
+                    std::thread::sleep(Duration::from_millis(20));
+                }
             }
         };
+        sign.finish_and_clear();
         let (mut said, mut complained) = (String::new(), String::new());
         // Both fit into a pipe: a few lines.
         let _ = child.stdout.take().map(|mut s| s.read_to_string(&mut said));

@@ -11,6 +11,7 @@ mod locate;
 mod private;
 mod probe;
 mod program;
+mod progress;
 mod report;
 mod run;
 mod target;

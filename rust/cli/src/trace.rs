@@ -6,6 +6,7 @@ use crate::report::{record, totals::Totals};
 use crate::target::Target;
 use crate::{run, Failure};
 use clap::Args;
+use indicatif::ProgressBar;
 use serde_json::Value;
 use std::ffi::OsString;
 use std::fs::File;
@@ -82,7 +83,7 @@ impl Trace {
             }
         };
         let seconds = began.elapsed().as_secs_f64();
-        let records = record::read_all(&place.dir).unwrap_or_default();
+        let records = record::read_all(&place.dir, &ProgressBar::hidden()).unwrap_or_default();
         self.sums(&mut out, &Totals::of(&records), seconds);
         Ok(code(status))
     }

@@ -4,9 +4,9 @@
 pub mod work;
 
 use crate::target::Target;
-use crate::{print, Failure};
+use crate::{print, progress, Failure};
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use serde_json::{json, Value};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -66,11 +66,7 @@ impl Bench {
                 kernel.display()
             )));
         }
-        // Hidden by itself where standard error is no terminal.
-        let bar = ProgressBar::new(u64::from(self.rounds) * 2 * PHASES.len() as u64);
-        if let Ok(style) = ProgressStyle::with_template("{msg:28} [{bar:30}] {pos}/{len}") {
-            bar.set_style(style);
-        }
+        let bar = progress::bar(u64::from(self.rounds) * 2 * PHASES.len() as u64);
         let (mut ours, mut theirs) = (Times::new(), Times::new());
         for _ in 0..self.rounds {
             self.round(&bar, &kernel, None, &mut theirs)?;

@@ -4,8 +4,9 @@ mod chart;
 pub mod record;
 pub mod totals;
 
-use crate::{print, Failure};
+use crate::{print, progress, Failure};
 use clap::Args;
+use indicatif::ProgressBar;
 use record::Record;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -38,7 +39,7 @@ impl Report {
         if self.live {
             return self.watch();
         }
-        let records = self.records()?;
+        let records = self.records(&progress::bar(0).with_message("reading"))?;
         if records.is_empty() {
             return Err(Failure::usage(format!(
                 "{} holds no report: run programs with PIL4DFS_REPORT_DIR={0} and a mount",
@@ -58,16 +59,22 @@ impl Report {
         })
     }
 
-    fn records(&self) -> Result<Vec<Record>, Failure> {
-        record::read_all(&self.dir)
+    fn records(&self, bar: &ProgressBar) -> Result<Vec<Record>, Failure> {
+        record::read_all(&self.dir, bar)
             .map_err(|e| Failure::usage(format!("cannot read {}: {e}", self.dir.display())))
+    }
+
+    fn running(&self) -> Result<Vec<Record>, Failure> {
+        let mut records = self.records(&ProgressBar::hidden())?;
+        records.retain(Record::runs);
+        Ok(records)
     }
 
     /// Prints the sums of the running processes every second.
     fn watch(&self) -> Result<ExitCode, Failure> {
         let mut before: Option<Totals> = None;
         loop {
-            let running: Vec<Record> = self.records()?.into_iter().filter(Record::runs).collect();
+            let running = self.running()?;
             let now = Totals::of(&running);
             print(&now.line(before.as_ref()))?;
             if running.is_empty() {

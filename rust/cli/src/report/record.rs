@@ -1,6 +1,7 @@
 //! One process's report: the line of JSON that it left at its end, or the counters of one that still
 //! runs, was killed or became another program. Both describe themselves (capi's statistics.rs); a
 //! file that is neither is passed over.
+use indicatif::ProgressBar;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::io::Result;
@@ -17,10 +18,12 @@ pub struct Record {
 }
 
 /// All reports of a directory, the oldest first.
-pub fn read_all(dir: &Path) -> Result<Vec<Record>> {
+pub fn read_all(dir: &Path, bar: &ProgressBar) -> Result<Vec<Record>> {
     let mut all = Vec::new();
-    for entry in std::fs::read_dir(dir)? {
-        let path = entry?.path();
+    let entries = std::fs::read_dir(dir)?.collect::<Result<Vec<_>>>()?;
+    bar.set_length(entries.len() as u64);
+    for entry in bar.wrap_iter(entries.iter()) {
+        let path = entry.path();
         let live = match path.extension().and_then(|e| e.to_str()) {
             Some("json") => false,
             Some("live") => true,
@@ -32,6 +35,7 @@ pub fn read_all(dir: &Path) -> Result<Vec<Record>> {
         };
         all.extend(parse(&bytes, live));
     }
+    bar.finish_and_clear();
     all.sort_by(|a, b| a.noted().total_cmp(&b.noted()));
     Ok(all)
 }
