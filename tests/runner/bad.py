@@ -16,7 +16,7 @@ SETTINGS = {
         {"D_IL_MOUNT_POINT": None, "D_IL_POOL": None, "D_IL_CONTAINER": None, "DAOS_POOL": "pool", "DAOS_CONTAINER": "cont"},
         0,
     ),
-    "absurd-numbers": ({"D_IL_MAX_EQ": "many", "D_IL_DCACHE_REC_TIMEOUT": "-7x", "D_IL_REPORT": "0"}, None),
+    "absurd-numbers": ({"D_IL_MAX_EQ": "many", "D_IL_DCACHE_REC_TIMEOUT": "-7x", "D_IL_REPORT": "0"}, 1),
     "unknown-hook-level": ({"PIL4DFS_HOOK": "sometimes"}, 1),
     "unknown-words": ({"PIL4DFS_FD": "low"}, 1),
     "no-numbers": ({"PIL4DFS_MMAP_LIMIT": "1G"}, 1),

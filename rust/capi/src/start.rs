@@ -96,8 +96,9 @@ fn prepare(config: &mut Config) -> bool {
     if !mounts.serves() {
         return false;
     }
-    for line in crate::values::complaints(&variable) {
-        log::warn!("{line}");
+    let complaints = crate::values::complaints(&variable);
+    if !complaints.is_empty() {
+        log::warn!("{}", complaints.join("; "));
     }
     match build(config, mounts) {
         Ok(_) => true,

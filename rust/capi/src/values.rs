@@ -9,7 +9,14 @@ const WORDS: [(&str, [&str; 2]); 4] = [
     ("PIL4DFS_READDIR", ["types", "names"]),
     ("PIL4DFS_EXEC_ENV", ["complete", "leave"]),
 ];
-const NUMBERS: [&str; 2] = ["PIL4DFS_MMAP_LIMIT", "D_IL_DCACHE_REC_TIMEOUT"];
+const NUMBERS: [&str; 6] = [
+    "PIL4DFS_MMAP_LIMIT",
+    "D_IL_DCACHE_REC_TIMEOUT",
+    "D_IL_DCACHE_SIZE_BITS",
+    "D_IL_DCACHE_GC_PERIOD",
+    "D_IL_DCACHE_GC_RECLAIM_MAX",
+    "D_IL_MAX_EQ",
+];
 const PATHS: [&str; 2] = ["PIL4DFS_REPORT_DIR", "PIL4DFS_TRACE"];
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
@@ -66,6 +73,8 @@ mod tests {
             ("PIL4DFS_FD", "low"),
             ("PIL4DFS_MMAP_LIMIT", "1G"),
             ("D_IL_DCACHE_REC_TIMEOUT", "-7x"),
+            ("D_IL_DCACHE_SIZE_BITS", "big"),
+            ("D_IL_MAX_EQ", "many"),
             ("PIL4DFS_TRACE", "file"),
             ("PIL4DFS_LOG", "loud:/x"),
         ] {
@@ -81,7 +90,7 @@ mod tests {
             ("PIL4DFS_HOOK", "off"),
             ("PIL4DFS_LOG", "DEBUG:/x"),
             ("PIL4DFS_MMAP_LIMIT", "0"),
-            ("D_IL_MAX_EQ", "many"),
+            ("D_IL_MAX_EQ", "0"),
         ] {
             assert_eq!(said(name, value), [""; 0], "{name}={value}");
         }
