@@ -7,7 +7,7 @@ import time
 from . import apps, base, mount, programs
 
 # Seeds that once found something stay at the head of the list.
-SEEDS = list(range(1, 21))
+SEEDS = [921, *range(1, 21)]
 STEPS = 600
 # With --long new seeds follow, of longer histories, for half an hour where two tests run at a time.
 LONG_STEPS = 2400
@@ -59,7 +59,7 @@ def _test(context, way, seed, steps, who):
 def _many(context, way, who):
     """A result for each seed, until the time is over or one failed."""
     end = time.monotonic() + LONG_SECONDS
-    seed = max(SEEDS)
+    seed = len(SEEDS)
     while time.monotonic() < end:
         seed += 1
         test = _test(context, way, seed, LONG_STEPS, who)

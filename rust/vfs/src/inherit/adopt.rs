@@ -67,9 +67,12 @@ fn take(p: &'static Process, manifest: &Manifest) -> usize {
     let same_process = manifest.pid == identity::getpid();
     if same_process {
         give_back(manifest);
-        take_shadows(p, manifest);
     }
     let taken = take_descriptors(p, manifest, same_process);
+    // Afterwards: a node that is only passed on the way would take its shadow's locks along.
+    if same_process {
+        take_shadows(p, manifest);
+    }
     crate::holders::succeeded(manifest.holder);
     restore_cwd(p, manifest);
     taken
